@@ -1,0 +1,147 @@
+// Hot-swap compaction: taking back the space of dead records while reads and
+// writes go on. docs/hot_swap.md has the process, its guarantees and its limits.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "freyja/status.h"
+
+namespace freyja {
+
+class KVStore;
+namespace compaction {
+class JobState;
+}  // namespace compaction
+
+struct HotSwapConfig {
+  // Where outputs are written before they are renamed into the store's
+  // directory. Empty: in that directory. Must be on the same file system.
+  std::filesystem::path temp_dir;
+  // Share of a job's input bytes it must be expected to reclaim, 0 to 1. A segment
+  // is taken if its own share reaches this. A job never runs without gain.
+  double min_space_saving = 0.25;
+  // Time limit of a job, after which it rolls back with kTimedOut. 0: none.
+  // A job past its commit point is finished, never undone.
+  std::chrono::milliseconds compaction_timeout{0};
+  // Roll first, so that the garbage of the active segment can be taken as well.
+  bool seal_active = false;
+  // Input bytes of one job at most. 0: no bound.
+  std::uint64_t max_input_bytes = 0;
+};
+
+enum class CompactionEventType : std::uint8_t {
+  kStarted,
+  kProgress,
+  kCommitted,   // the manifest lists the outputs; from here the job only goes forward
+  kPublished,   // every copied record is read from its new place
+  kRetired,     // one victim's file was deleted; may come long after kCompleted
+  kCompleted,
+  kFailed,      // ended by an error; followed by kRolledBack unless it had committed
+  kCancelled,   // ended by Cancel, Close or the time limit; followed by kRolledBack
+  kRolledBack,  // outputs removed; store, index and statistics are as before the job
+};
+std::string_view CompactionEventTypeName(CompactionEventType type);
+
+struct CompactionCounters {
+  std::uint64_t records_read = 0;
+  std::uint64_t bytes_read = 0;
+  std::uint64_t records_copied = 0;  // tombstones kept included
+  std::uint64_t bytes_copied = 0;
+  std::uint64_t records_dropped = 0;
+  std::uint64_t bytes_dropped = 0;
+  std::uint64_t records_expired = 0;  // dropped or turned into tombstones by expiry
+  std::uint64_t tombstones_kept = 0;
+};
+
+struct CompactionEvent {
+  CompactionEventType type = CompactionEventType::kStarted;
+  std::uint64_t job_id = 0;  // unique while the store is open
+  std::string reason;        // why the job ran, or why it ended
+  std::vector<std::string> input_files;
+  std::vector<std::string> output_files;
+  CompactionCounters counters;
+  std::int64_t space_saved = 0;          // bytes; file bytes before less after
+  std::chrono::microseconds duration{};  // since the job started
+};
+
+// Called on a thread of the listener's own, in order, never with a lock of the
+// store held. Events it is too slow to take are dropped (kProgress first).
+// What it throws is swallowed and counted.
+using CompactionListener = std::function<void(const CompactionEvent&)>;
+
+struct CompactionProgress {
+  std::string_view phase;  // "queued", "planning", "copying", "verifying", ...
+  std::uint64_t bytes_total = 0;
+  std::uint64_t bytes_done = 0;
+};
+
+struct CompactionReport {
+  std::uint64_t job_id = 0;
+  bool ran = false;    // false: nothing was worth compacting
+  std::string reason;  // why the segments were chosen, or why none was
+  std::vector<std::string> input_files;
+  std::vector<std::string> output_files;
+  CompactionCounters counters;
+  std::uint64_t bytes_before = 0;
+  std::uint64_t bytes_after = 0;
+  std::int64_t space_saved = 0;
+  std::chrono::microseconds duration{};
+  std::chrono::microseconds publish_duration{};       // commit to last location
+  std::chrono::microseconds longest_publish_pause{};  // longest hold of one page lock
+};
+
+// Handle of a running or finished job; copies refer to the same job. It may
+// outlive the store. Thread-safe.
+class CompactionJob {
+ public:
+  explicit CompactionJob(std::shared_ptr<compaction::JobState> state);
+
+  std::uint64_t id() const;
+  // Waits until the job has ended; any number of times, from any thread.
+  // kCancelled, kTimedOut, kAborted and errors mean: rolled back, nothing changed.
+  [[nodiscard]] Result<CompactionReport> Wait() const;
+  // Empty if it has not ended within `timeout`.
+  [[nodiscard]] std::optional<Result<CompactionReport>> WaitFor(std::chrono::milliseconds timeout) const;
+  // Asks the job to roll back. No effect once it has committed.
+  void Cancel() const;
+  [[nodiscard]] CompactionProgress Progress() const;
+
+ private:
+  std::shared_ptr<compaction::JobState> state_;
+};
+
+// Starts compactions of one store. Several compactors may serve one store; their
+// jobs run one after another. Must not be used after the store is closed.
+// Thread-safe.
+class HotSwapCompactor {
+ public:
+  explicit HotSwapCompactor(KVStore& store, HotSwapConfig config = {});
+  ~HotSwapCompactor();
+
+  // Returns at once. kInvalidArgument: nonsensical config, or temp_dir on another
+  // file system; kReadOnly; kClosed.
+  [[nodiscard]] Result<CompactionJob> CompactInBackground();
+  // The same and wait.
+  [[nodiscard]] Result<CompactionReport> Compact();
+
+  // Events of every job of the store, whoever started it. Remove returns when no
+  // call to the listener is under way any more; not to be called from within it.
+  std::uint64_t AddListener(CompactionListener listener);
+  void RemoveListener(std::uint64_t listener_id);
+
+  const HotSwapConfig& config() const { return config_; }
+
+ private:
+  KVStore& store_;
+  HotSwapConfig config_;
+};
+
+}  // namespace freyja

@@ -1,0 +1,10 @@
+// The whole public API of FreyjaDB.
+#pragma once
+
+#include "freyja/compaction.h"
+#include "freyja/iterator.h"
+#include "freyja/kv_store.h"
+#include "freyja/options.h"
+#include "freyja/stats.h"
+#include "freyja/status.h"
+#include "freyja/write_batch.h"

@@ -1,0 +1,61 @@
+// Options of a store and of single operations, and the limits of the format.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace freyja {
+
+// Limits. A call outside them fails with kInvalidArgument and changes nothing.
+inline constexpr std::size_t kMinKeyBytes = 1;
+inline constexpr std::size_t kMaxKeyBytes = 64 * 1024;
+// Upper bound of a value in any store; one record must also fit in a segment,
+// so the limit of a given store is KVStore::max_value_bytes().
+inline constexpr std::size_t kMaxValueBytes = std::size_t{512} << 20;
+inline constexpr std::uint64_t kMinSegmentBytes = std::uint64_t{16} << 10;
+inline constexpr std::uint64_t kMaxSegmentBytes = std::uint64_t{1} << 30;
+
+// When a write becomes durable, that is, survives power loss.
+// Whatever the policy, a write that returned survives the death of the
+// process (kill -9): its bytes are in the kernel's page cache.
+enum class Sync : std::uint8_t {
+  kDefault,   // WriteOptions only: what Options::sync says
+  kNone,      // when the kernel writes it back, at a roll, at Sync() or at Close()
+  kInterval,  // at most Options::sync_interval after the write returned
+  kAlways,    // before the write returns; concurrent writers share one sync
+};
+
+struct Options {
+  // Make a new store if the directory does not exist or is empty. A directory
+  // that holds data files but no manifest is corruption, never a new store.
+  bool create_if_missing = false;
+  bool error_if_exists = false;
+  // Nothing in the directory is changed. Several processes may hold a store
+  // read-only at once; none while one has it open for writing.
+  bool read_only = false;
+
+  Sync sync = Sync::kInterval;
+  std::chrono::milliseconds sync_interval{1000};
+
+  // Size of a segment file, kMinSegmentBytes to kMaxSegmentBytes, rounded up to
+  // 4 KiB. Preallocated for the active segment and the one prepared behind it.
+  // Bounds the size of a record and of a batch.
+  std::uint64_t segment_bytes = std::uint64_t{128} << 20;
+
+  // Disk space held back so that deletes, compaction and opening still work when
+  // the disk is full. 0: chosen from segment_bytes and the size of the disk.
+  std::uint64_t reserve_bytes = 0;
+
+  // Threads that load hints at open. 0: one per core, at most 8.
+  unsigned recovery_threads = 0;
+};
+
+struct WriteOptions {
+  Sync sync = Sync::kDefault;
+  // Milliseconds since the Unix epoch at which the record stops being visible
+  // by the wall clock; 0: never. Ignored by Delete.
+  std::uint64_t expires_at_ms = 0;
+};
+
+}  // namespace freyja

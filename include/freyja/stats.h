@@ -1,0 +1,87 @@
+// Statistics of a store and of its segments.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "freyja/status.h"
+
+namespace freyja {
+
+enum class SegmentState : std::uint8_t {
+  kPrepared,  // listed in the manifest, holds no record yet
+  kActive,    // appended to
+  kFull,      // appended to no more, not sealed yet
+  kSealed,    // never changes again
+  kRetired,   // replaced by a committed compaction, still held by a reader
+};
+std::string_view SegmentStateName(SegmentState state);
+
+struct SegmentInfo {
+  std::uint64_t id = 0;
+  std::string file;  // name within the store's directory (or the full path)
+  SegmentState state = SegmentState::kActive;
+  std::uint64_t file_bytes = 0;    // up to the end of its last record
+  std::uint64_t record_bytes = 0;  // of all records, tombstones included
+  std::uint64_t records = 0;
+  std::uint64_t tombstones = 0;
+  std::uint64_t live_records = 0;  // that the index points to
+  std::uint64_t live_bytes = 0;
+  std::uint64_t dead_bytes = 0;  // record_bytes - live_bytes
+  std::uint64_t lowest_sequence = 0;
+  std::uint64_t highest_sequence = 0;
+  std::uint64_t pins = 0;  // pinned reads that hold the segment
+};
+
+// Counters start at zero when the store is opened; sizes are of now.
+struct Stats {
+  std::uint64_t keys = 0;
+  std::uint64_t live_bytes = 0;    // of records the index points to
+  std::uint64_t dead_bytes = 0;    // of all other records
+  std::uint64_t disk_bytes = 0;    // of all data and hint files, retired ones included
+  std::uint64_t segments = 0;
+  std::uint64_t retired_segments = 0;  // replaced, still held by readers
+  std::uint64_t index_bytes = 0;
+
+  std::uint64_t last_sequence = 0;       // of the newest published record
+  std::uint64_t durable_sequence = 0;    // the watermark
+  std::uint64_t manifest_generation = 0;
+
+  std::uint64_t puts = 0;
+  std::uint64_t deletes = 0;
+  std::uint64_t user_bytes_written = 0;  // keys and values passed to Put and Write
+  std::uint64_t log_bytes_written = 0;   // records appended
+  std::uint64_t syncs = 0;
+  std::uint64_t rolls = 0;
+
+  std::uint64_t compactions_completed = 0;
+  std::uint64_t compactions_failed = 0;  // cancelled and timed out ones included
+  std::uint64_t compaction_bytes_read = 0;
+  std::uint64_t compaction_bytes_written = 0;
+  std::uint64_t compaction_bytes_reclaimed = 0;
+  std::uint64_t compaction_failures_in_a_row = 0;
+  std::uint64_t publish_us_longest = 0;  // longest time one page lock was held to publish
+
+  // Open snapshots hold retired segments; 0 if there is none.
+  std::uint64_t open_snapshots = 0;
+  // What recovery had to do at the last open.
+  std::uint64_t recovered_tail_bytes_discarded = 0;
+  std::uint64_t recovered_tail_records_copied = 0;
+
+  bool read_only = false;
+  // The first background failure, and the reason if the store turned read-only.
+  Status background_error;
+
+  double space_amplification() const {
+    return live_bytes == 0 ? 0.0 : static_cast<double>(disk_bytes) / static_cast<double>(live_bytes);
+  }
+  double write_amplification() const {
+    return log_bytes_written == 0 ? 0.0
+                                  : static_cast<double>(log_bytes_written + compaction_bytes_written) /
+                                        static_cast<double>(log_bytes_written);
+  }
+};
+
+}  // namespace freyja

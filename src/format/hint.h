@@ -1,0 +1,65 @@
+// The hint of a sealed segment: an entry for every record, dead ones and tombstones
+// included, then a Bloom filter over all their keys. Pure bytes; no I/O.
+//
+//   header (kHintHeaderBytes, own checksum) | entries, 32 bytes each, in file order |
+//   entries' CRC-32C (u32) + u32 zero | filter | filter's CRC-32C (u32) + u32 zero
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "format/ids.h"
+#include "freyja/status.h"
+
+namespace freyja::format {
+
+inline constexpr std::size_t kHintHeaderBytes = 96;
+inline constexpr std::size_t kHintEntryBytes = 32;
+
+struct HintEntry {
+  KeyHash hash;
+  std::uint64_t sequence = 0;
+  std::uint32_t offset_units = 0;  // offset in the data file / 8
+  std::uint32_t length_units = 0;  // record length / 8, below 2^27
+  bool is_tombstone = false;
+  bool has_expiry = false;
+  friend bool operator==(const HintEntry&, const HintEntry&) = default;
+};
+
+// Binds a hint to exactly one state of one data file.
+struct HintHeader {
+  SegmentIdentity identity;
+  std::uint64_t data_bytes = 0;    // exact length of the data file's content
+  std::uint32_t records_crc = 0;   // running CRC over the records' checksums
+  std::uint64_t record_count = 0;
+  std::uint64_t filter_bytes = 0;
+  friend bool operator==(const HintHeader&, const HintHeader&) = default;
+};
+
+// Offsets of the parts of a hint file, from its header.
+struct HintLayout {
+  std::uint64_t entries_offset = 0;
+  std::uint64_t entries_bytes = 0;  // without the checksum
+  std::uint64_t filter_offset = 0;
+  std::uint64_t filter_bytes = 0;
+  std::uint64_t file_bytes = 0;
+};
+HintLayout LayoutOf(const HintHeader& header);
+
+void EncodeHintEntry(const HintEntry& entry, std::span<std::byte, kHintEntryBytes> out);
+HintEntry DecodeHintEntry(std::span<const std::byte, kHintEntryBytes> bytes);
+
+// A whole hint file. `header.record_count` and `header.filter_bytes` are set from `entries`.
+std::vector<std::byte> EncodeHint(HintHeader header, std::span<const HintEntry> entries);
+// kCorruption, or kUnsupported for a newer format version.
+Result<HintHeader> DecodeHintHeader(std::span<const std::byte> bytes);
+// Checks the checksum behind the entries. `bytes`: entries_bytes + 8 from entries_offset.
+Result<std::vector<HintEntry>> DecodeHintEntries(const HintHeader& header,
+                                                 std::span<const std::byte> bytes);
+// Checks the checksum behind the filter. `bytes`: filter_bytes + 8 from filter_offset.
+Result<std::vector<std::byte>> DecodeHintFilter(const HintHeader& header,
+                                                std::span<const std::byte> bytes);
+
+}  // namespace freyja::format
