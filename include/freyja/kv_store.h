@@ -18,9 +18,9 @@
 
 namespace freyja {
 
-namespace engine {
-class Store;
-}  // namespace engine
+namespace api {
+struct StoreParts;
+}  // namespace api
 
 // All members may be called from any thread at once, except Close and the
 // destructor, which must not race with other calls, live iterators or pins.
@@ -86,20 +86,20 @@ class KVStore {
   [[nodiscard]] std::uint64_t SwapCounter() const;
 
   [[nodiscard]] const std::filesystem::path& path() const;
-  // Longest value this store takes: kMaxValueBytes or what fits in a segment with
-  // the longest key, whichever is less.
+  // Longest value this store takes under a key of one byte: kMaxValueBytes, or what
+  // fits in a segment. A longer key leaves that much less.
   [[nodiscard]] std::size_t max_value_bytes() const;
 
   // Cancels compactions, syncs, marks the store cleanly closed. Later calls
   // return kClosed. Reports the first error; the store is closed all the same.
   [[nodiscard]] Status Close();
 
-  // Internal: see src/engine/store.h.
-  explicit KVStore(std::unique_ptr<engine::Store> store);
-  engine::Store& internal() { return *store_; }
+  // Internal.
+  explicit KVStore(std::unique_ptr<api::StoreParts> parts);
+  api::StoreParts& parts() { return *parts_; }
 
  private:
-  std::unique_ptr<engine::Store> store_;
+  std::unique_ptr<api::StoreParts> parts_;
 };
 
 }  // namespace freyja

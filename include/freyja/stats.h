@@ -40,7 +40,11 @@ struct Stats {
   std::uint64_t keys = 0;
   std::uint64_t live_bytes = 0;    // of records the index points to
   std::uint64_t dead_bytes = 0;    // of all other records
-  std::uint64_t disk_bytes = 0;    // of all data and hint files, retired ones included
+  // Of all data and hint files, retired ones included, each up to its end.
+  std::uint64_t disk_bytes = 0;
+  // Allocated ahead and not used yet: the rest of the active segment, the prepared one, the
+  // reserve.
+  std::uint64_t preallocated_bytes = 0;
   std::uint64_t segments = 0;
   std::uint64_t retired_segments = 0;  // replaced, still held by readers
   std::uint64_t index_bytes = 0;

@@ -19,7 +19,7 @@ inline constexpr std::size_t kHintHeaderBytes = 96;
 inline constexpr std::size_t kHintEntryBytes = 32;
 
 struct HintEntry {
-  KeyHash hash;
+  KeyHash hash = {};
   std::uint64_t sequence = 0;
   std::uint32_t offset_units = 0;  // offset in the data file / 8
   std::uint32_t length_units = 0;  // record length / 8, below 2^27
@@ -30,9 +30,9 @@ struct HintEntry {
 
 // Binds a hint to exactly one state of one data file.
 struct HintHeader {
-  SegmentIdentity identity;
-  std::uint64_t data_bytes = 0;    // exact length of the data file's content
-  std::uint32_t records_crc = 0;   // running CRC over the records' checksums
+  SegmentIdentity identity = {};
+  std::uint64_t data_bytes = 0;   // exact length of the data file's content
+  std::uint32_t records_crc = 0;  // running CRC over the records' checksums
   std::uint64_t record_count = 0;
   std::uint64_t filter_bytes = 0;
   friend bool operator==(const HintHeader&, const HintHeader&) = default;

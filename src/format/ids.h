@@ -21,7 +21,7 @@ struct StoreUuid {
 // What a segment is: part of the seed of every checksum in its file, so that a record
 // copied from another place, file or store does not verify here.
 struct SegmentIdentity {
-  StoreUuid store;
+  StoreUuid store = {};
   std::uint64_t id = 0;     // never used twice in a store
   std::uint64_t nonce = 0;  // random, also in the manifest
   friend bool operator==(const SegmentIdentity&, const SegmentIdentity&) = default;

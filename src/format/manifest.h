@@ -36,19 +36,19 @@ struct SealedSegment {
 
 struct Manifest {
   std::uint64_t generation = 0;  // strictly increasing
-  StoreUuid store;
+  StoreUuid store = {};
   std::uint64_t hash_seed = 0;  // secret of the store, seeds HashKey
   // Unsealed segments in order. Numbers are dense from `log_first_sequence`, the number
   // of the first record of the oldest one (or the next to be given if it is empty).
-  std::vector<LogSegment> log;
+  std::vector<LogSegment> log = {};
   std::uint64_t log_first_sequence = 1;
-  std::vector<SealedSegment> sealed;
+  std::vector<SealedSegment> sealed = {};
   // Retired by a compaction that can still be undone: never replayed, still counted by
   // the tombstone rule.
-  std::vector<SealedSegment> quarantined;
-  std::uint64_t watermark = 0;           // highest number known durable; only ever raised
-  std::uint64_t reserved_id = 0;         // highest segment id that may have been used
-  std::uint64_t reserved_sequence = 0;   // highest sequence number that may have been used
+  std::vector<SealedSegment> quarantined = {};
+  std::uint64_t watermark = 0;          // highest number known durable; only ever raised
+  std::uint64_t reserved_id = 0;        // highest segment id that may have been used
+  std::uint64_t reserved_sequence = 0;  // highest sequence number that may have been used
   // Closed cleanly: the log ends with record number `clean_last_sequence`, nothing is torn.
   bool clean = false;
   std::uint64_t clean_last_sequence = 0;

@@ -75,14 +75,15 @@ class File {
   virtual Status Allocate(std::uint64_t size) = 0;
   // Sets the size. Never on a file that is mapped beyond the new size.
   virtual Status Truncate(std::uint64_t size) = 0;
-  // Gives the blocks from `offset` on back to the disk; the size stays and the bytes
-  // read as zero. kUnsupported where it can't be done.
+  // Gives the blocks from `offset`, rounded up to 4 KiB, on back to the disk; the size
+  // stays and the bytes read as zero. kUnsupported where it can't be done.
   virtual Status ReleaseTail(std::uint64_t offset) = 0;
   // Bytes of disk taken by the file (st_blocks).
   virtual Result<std::uint64_t> DiskUsage() = 0;
   // Asks the kernel to forget cached pages, so that later reads see the device.
   // Best effort; only useful on synced data.
   virtual void DropCache() = 0;
+  // kInvalidArgument if the file is shorter than `size`. A mapping of 0 bytes has no data.
   virtual Result<std::unique_ptr<Mapping>> Map(std::uint64_t size, bool writable) = 0;
 };
 

@@ -1,0 +1,63 @@
+# The front door: each target installs the Debian packages it needs (once), builds, runs.
+# `make help` lists them.
+ARGS ?=
+PREFIX ?= /usr/local
+CTEST_ARGS ?=
+JOBS ?= $(shell nproc)
+
+# Errors and warnings of the configuration go to standard error and stay visible.
+configure = @cmake >/dev/null --preset
+build = @cmake --build --parallel $(JOBS) --preset
+sources = $$(find include src cli server bench examples tests fuzz \
+	\( -name '*.h' -o -name '*.cc' \) 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test bench lint sanitize install clean
+
+help: ## Show this list
+	@echo "make <target> [VARIABLE=value]"
+	@sed -n 's/^\([a-z]*\):.*## /  \1	/p' $(MAKEFILE_LIST) | expand -t 14
+
+run: ## Build and run the demo; ARGS="--seconds 10 ..." is passed to it
+	@sh scripts/setup.sh build
+	$(configure) release
+	$(build) release
+	@build/release/bin/freyja demo $(ARGS)
+
+test: ## Build and run all tests; CTEST_ARGS="-R pattern" picks some
+	@sh scripts/setup.sh build test
+	$(configure) dev
+	$(build) dev
+	@ctest --preset dev $(CTEST_ARGS)
+
+bench: ## Build and run freyja-bench; ARGS is passed to it
+	@sh scripts/setup.sh build bench
+	$(configure) bench
+	$(build) bench
+	@build/bench/bin/freyja-bench $(ARGS)
+
+lint: ## Check formatting, run clang's thread-safety analysis and clang-tidy
+	@sh scripts/setup.sh build lint bench
+	@clang-format-19 --dry-run --Werror $(sources)
+	$(configure) lint
+	$(build) lint
+	@scripts/tidy.sh build/lint $(JOBS)
+
+sanitize: ## Run the tests under address, undefined-behaviour and thread sanitizers
+	@sh scripts/setup.sh build test lint
+	$(configure) asan-ubsan
+	$(build) asan-ubsan
+	@ctest --preset asan-ubsan $(CTEST_ARGS)
+	$(configure) tsan
+	$(build) tsan
+	@ctest --preset tsan $(CTEST_ARGS)
+
+install: ## Install library, headers, command line and documents; PREFIX=/usr/local
+	@sh scripts/setup.sh build
+	$(configure) release -DCMAKE_INSTALL_PREFIX=$(PREFIX)
+	$(build) release
+	@cmake --install build/release
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" -eq 0 ]; then ldconfig; fi
+
+clean: ## Delete everything that was built
+	@rm -rf build

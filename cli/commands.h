@@ -1,0 +1,22 @@
+// The commands of `freyja`, in groups. Each function adds its commands to `app`; the
+// one that is called stores its exit code (exit_code.h) in `*exit_status`, which must
+// outlive the parsing.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace freyja::cli {
+
+void AddPointCommands(CLI::App& app, int* exit_status);       // put, get, delete
+void AddScanCommand(CLI::App& app, int* exit_status);         // scan
+void AddLoadCommand(CLI::App& app, int* exit_status);         // load
+void AddDumpCommand(CLI::App& app, int* exit_status);         // dump
+void AddInspectionCommands(CLI::App& app, int* exit_status);  // stats, segments
+void AddCompactCommand(CLI::App& app, int* exit_status);      // compact
+void AddCheckCommand(CLI::App& app, int* exit_status);        // check
+
+// Options that several commands share.
+void AddDirectory(CLI::App& command, std::string* directory);
+void AddSegmentSize(CLI::App& command, std::uint64_t* segment_bytes);
+
+}  // namespace freyja::cli

@@ -1,0 +1,14 @@
+#include "store_session.h"
+
+namespace freyja::cli {
+
+Result<std::unique_ptr<KVStore>> OpenStore(const std::string& directory, Access access,
+                                           std::uint64_t segment_bytes) {
+  Options options;
+  options.read_only = access == Access::kRead;
+  options.create_if_missing = access == Access::kCreate;
+  if (segment_bytes != 0) options.segment_bytes = segment_bytes;
+  return KVStore::Open(directory, options);
+}
+
+}  // namespace freyja::cli

@@ -1,0 +1,38 @@
+// Opening and closing the store a command works on, with errors said the one way.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "exit_code.h"
+#include "freyja/kv_store.h"
+
+namespace freyja::cli {
+
+enum class Access {
+  kRead,    // changes nothing in the directory
+  kWrite,   // the store must be there
+  kCreate,  // made if the directory does not exist or is empty
+};
+
+// `segment_bytes` 0: the default of Options.
+Result<std::unique_ptr<KVStore>> OpenStore(const std::string& directory, Access access,
+                                           std::uint64_t segment_bytes = 0);
+
+// Opens, calls `work` for its exit code, closes. A failure to close is printed and
+// turns kExitOk into its own exit code.
+template <std::invocable<KVStore&> Work>
+int WithStore(const std::string& directory, Access access, std::uint64_t segment_bytes,
+              Work&& work) {
+  auto store = OpenStore(directory, access, segment_bytes);
+  if (!store) return Fail(store.error(), directory);
+  const int code = work(**store);
+  const Status closed = (*store)->Close();
+  if (closed.ok()) return code;
+  const int close_code = Fail(closed, directory);
+  return code == kExitOk ? close_code : code;
+}
+
+}  // namespace freyja::cli

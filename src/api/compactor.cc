@@ -1,0 +1,60 @@
+#include <exception>
+#include <utility>
+
+#include "api/store_parts.h"
+#include "base/status_macros.h"
+#include "freyja/compaction.h"
+
+namespace freyja {
+
+std::string_view CompactionEventTypeName(CompactionEventType type) {
+  switch (type) {
+    case CompactionEventType::kStarted: return "started";
+    case CompactionEventType::kProgress: return "progress";
+    case CompactionEventType::kCommitted: return "committed";
+    case CompactionEventType::kPublished: return "published";
+    case CompactionEventType::kRetired: return "retired";
+    case CompactionEventType::kCompleted: return "completed";
+    case CompactionEventType::kFailed: return "failed";
+    case CompactionEventType::kCancelled: return "cancelled";
+    case CompactionEventType::kRolledBack: return "rolled_back";
+  }
+  return "unknown";
+}
+
+CompactionJob::CompactionJob(std::shared_ptr<compaction::JobState> state) : state_(std::move(state)) {}
+std::uint64_t CompactionJob::id() const { return state_->id(); }
+Result<CompactionReport> CompactionJob::Wait() const { return state_->Wait(); }
+std::optional<Result<CompactionReport>> CompactionJob::WaitFor(std::chrono::milliseconds timeout) const {
+  return state_->WaitFor(timeout);
+}
+void CompactionJob::Cancel() const { state_->Cancel(); }
+CompactionProgress CompactionJob::Progress() const { return state_->Progress(); }
+
+HotSwapCompactor::HotSwapCompactor(KVStore& store, HotSwapConfig config)
+    : store_(store), config_(std::move(config)) {}
+HotSwapCompactor::~HotSwapCompactor() = default;
+
+Result<CompactionJob> HotSwapCompactor::CompactInBackground() {
+  try {
+    FREYJA_ASSIGN_OR_RETURN(auto state, store_.parts().jobs.Submit(config_));
+    return CompactionJob(std::move(state));
+  } catch (const std::exception& error) {
+    return std::unexpected(Status(StatusCode::kOutOfMemory, error.what()));
+  }
+}
+
+Result<CompactionReport> HotSwapCompactor::Compact() {
+  FREYJA_ASSIGN_OR_RETURN(const CompactionJob job, CompactInBackground());
+  return job.Wait();
+}
+
+std::uint64_t HotSwapCompactor::AddListener(CompactionListener listener) {
+  return store_.parts().events.Add(std::move(listener));
+}
+
+void HotSwapCompactor::RemoveListener(std::uint64_t listener_id) {
+  store_.parts().events.Remove(listener_id);
+}
+
+}  // namespace freyja

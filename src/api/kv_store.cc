@@ -1,0 +1,159 @@
+#include "freyja/kv_store.h"
+
+#include <new>
+#include <utility>
+
+#include "api/store_parts.h"
+#include "base/status_macros.h"
+#include "io/posix_file_system.h"
+
+namespace freyja {
+
+namespace {
+
+Status OutOfMemory() { return Status(StatusCode::kOutOfMemory, "not enough memory"); }
+
+// Nothing is thrown across the API.
+template <class Call>
+auto Guarded(Call&& call) -> decltype(call()) {
+  try {
+    return call();
+  } catch (const std::bad_alloc&) {
+    return base::ErrorReturn(OutOfMemory());
+  } catch (const std::exception& error) {
+    return base::ErrorReturn(Status(StatusCode::kIoError, error.what()));
+  }
+}
+
+Status CheckOptions(const Options& options) {
+  const auto invalid = [](std::string message) {
+    return Status(StatusCode::kInvalidArgument, std::move(message));
+  };
+  if (options.segment_bytes < kMinSegmentBytes || options.segment_bytes > kMaxSegmentBytes) {
+    return invalid("Options::segment_bytes is " + std::to_string(options.segment_bytes) +
+                   "; it must be from " + std::to_string(kMinSegmentBytes) + " to " +
+                   std::to_string(kMaxSegmentBytes));
+  }
+  if (options.sync == Sync::kDefault || options.sync > Sync::kAlways) {
+    return invalid("Options::sync must be kNone, kInterval or kAlways");
+  }
+  if (options.sync == Sync::kInterval && options.sync_interval.count() <= 0) {
+    return invalid("Options::sync_interval must be above zero");
+  }
+  if (options.read_only && options.create_if_missing) {
+    return invalid("Options::read_only and create_if_missing contradict each other");
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<KVStore>> api::OpenStore(const std::filesystem::path& path, const Options& options,
+                                                engine::Environment environment) {
+  return Guarded([&]() -> Result<std::unique_ptr<KVStore>> {
+    FREYJA_RETURN_IF_ERROR(CheckOptions(options));
+    FREYJA_ASSIGN_OR_RETURN(auto store, engine::Store::Open(path, options, std::move(environment)));
+    return std::make_unique<KVStore>(std::make_unique<StoreParts>(std::move(store)));
+  });
+}
+
+Result<std::unique_ptr<KVStore>> KVStore::Open(const std::filesystem::path& path, const Options& options) {
+  return Guarded([&]() -> Result<std::unique_ptr<KVStore>> {
+    return api::OpenStore(path, options,
+                          {.file_system = io::NewPosixFileSystem(),
+                           .clock = std::make_shared<base::SystemClock>(),
+                           .random = std::make_shared<base::SystemRandom>()});
+  });
+}
+
+KVStore::KVStore(std::unique_ptr<api::StoreParts> parts) : parts_(std::move(parts)) {}
+
+KVStore::~KVStore() {
+  const Status ignored = Close();
+  static_cast<void>(ignored);
+}
+
+Status KVStore::Put(std::string_view key, std::string_view value, const WriteOptions& options) {
+  return Guarded([&] { return parts_->store->Put(key, value, options); });
+}
+
+Result<bool> KVStore::Delete(std::string_view key, const WriteOptions& options) {
+  return Guarded([&] { return parts_->store->Delete(key, options); });
+}
+
+Status KVStore::Write(const WriteBatch& batch, const WriteOptions& options) {
+  return Guarded([&] { return parts_->store->Write(batch, options); });
+}
+
+Result<bool> KVStore::Get(std::string_view key, std::string& value) const {
+  return Guarded([&] { return parts_->store->Get(key, value); });
+}
+
+Result<std::optional<std::string>> KVStore::Get(std::string_view key) const {
+  return Guarded([&]() -> Result<std::optional<std::string>> {
+    std::string value;
+    FREYJA_ASSIGN_OR_RETURN(const bool found, parts_->store->Get(key, value));
+    if (!found) return std::nullopt;
+    return value;
+  });
+}
+
+Result<std::optional<PinnedValue>> KVStore::GetPinned(std::string_view key) const {
+  return Guarded([&]() -> Result<std::optional<PinnedValue>> {
+    FREYJA_ASSIGN_OR_RETURN(auto pinned, parts_->store->GetPinned(key));
+    if (!pinned) return std::nullopt;
+    return PinnedValue(std::move(pinned->pin), pinned->value);
+  });
+}
+
+std::vector<Result<std::optional<std::string>>> KVStore::MultiGet(
+    std::span<const std::string_view> keys) const {
+  try {
+    return parts_->store->MultiGet(keys);
+  } catch (const std::bad_alloc&) {
+    return {};
+  }
+}
+
+Result<Iterator> KVStore::NewIterator() const {
+  return Guarded([&]() -> Result<Iterator> {
+    FREYJA_ASSIGN_OR_RETURN(auto iterator, parts_->store->NewIterator());
+    return Iterator(std::move(iterator));
+  });
+}
+
+Status KVStore::Sync() {
+  return Guarded([&] { return parts_->store->Sync(); });
+}
+
+Status KVStore::VerifyChecksums() const {
+  return Guarded([&] { return parts_->store->VerifyChecksums(); });
+}
+
+Stats KVStore::GetStats() const { return parts_->store->GetStats(); }
+std::vector<SegmentInfo> KVStore::GetSegments() const { return parts_->store->GetSegments(); }
+std::uint64_t KVStore::SwapCounter() const { return parts_->store->totals().swap_counter.load(); }
+const std::filesystem::path& KVStore::path() const { return parts_->store->directory().path(); }
+std::size_t KVStore::max_value_bytes() const { return parts_->store->max_value_bytes(); }
+
+Status KVStore::Close() {
+  return Guarded([&] {
+    parts_->jobs.Shutdown();
+    const Status closed = parts_->store->Close();
+    parts_->events.Shutdown();
+    return closed;
+  });
+}
+
+std::string_view SegmentStateName(SegmentState state) {
+  switch (state) {
+    case SegmentState::kPrepared: return "prepared";
+    case SegmentState::kActive: return "active";
+    case SegmentState::kFull: return "full";
+    case SegmentState::kSealed: return "sealed";
+    case SegmentState::kRetired: return "retired";
+  }
+  return "unknown";
+}
+
+}  // namespace freyja

@@ -1,0 +1,29 @@
+// What stands behind a KVStore: the engine and the compactions that run on it.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "compaction/events.h"
+#include "compaction/job_manager.h"
+#include "engine/environment.h"
+#include "engine/store.h"
+#include "freyja/kv_store.h"
+
+namespace freyja::api {
+
+// In the order of their lives: jobs use the store, both emit events.
+struct StoreParts {
+  explicit StoreParts(std::unique_ptr<engine::Store> opened)
+      : store(std::move(opened)), jobs(*store, events) {}
+
+  compaction::EventDispatcher events;
+  std::unique_ptr<engine::Store> store;
+  compaction::JobManager jobs;
+};
+
+// KVStore::Open on a given file system, clock and source of randomness.
+Result<std::unique_ptr<KVStore>> OpenStore(const std::filesystem::path& path, const Options& options,
+                                           engine::Environment environment);
+
+}  // namespace freyja::api

@@ -1,0 +1,292 @@
+#include "compaction/job.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/status_macros.h"
+#include "engine/segment_file.h"
+#include "format/segment_header.h"
+
+namespace freyja::compaction {
+
+using engine::EpochGuard;
+using engine::Location;
+using engine::ScannedRecord;
+using engine::Segment;
+using std::chrono::steady_clock;
+
+namespace {
+
+// Hiders are decided in chunks, so that a segment full of tombstones needs no more memory.
+constexpr std::size_t kHiderChunk = std::size_t{1} << 16;
+constexpr auto kProgressInterval = std::chrono::milliseconds(100);
+constexpr std::uint64_t kManifestRoom = std::uint64_t{64} << 10;
+
+std::set<std::uint64_t> AsSet(const std::vector<std::uint64_t>& ids) { return {ids.begin(), ids.end()}; }
+
+}  // namespace
+
+HotSwapJob::HotSwapJob(engine::Store& store, const ExpiryClock& expiry, EventDispatcher& events,
+                       JobState& state)
+    : store_(store),
+      expiry_(expiry),
+      events_(events),
+      state_(state),
+      start_(steady_clock::now()),
+      last_progress_(start_) {}
+
+Status HotSwapJob::CheckStop() const {
+  if (state_.cancelled()) return Status(StatusCode::kCancelled, "the job was cancelled");
+  const auto limit = state_.config().compaction_timeout;
+  if (limit.count() > 0 && steady_clock::now() - start_ > limit) {
+    return Status(StatusCode::kTimedOut,
+                  "the job ran longer than its limit of " + std::to_string(limit.count()) + " ms");
+  }
+  return store_.CheckWritable();
+}
+
+// --- Plan -----------------------------------------------------------------------------
+
+// Outputs that a crash left in the temporary directory; jobs run one at a time.
+Status HotSwapJob::RemoveStrayOutputs() {
+  const auto& temp_dir = state_.config().temp_dir;
+  if (temp_dir.empty()) return Status::Ok();
+  io::FileSystem& fs = store_.directory().file_system();
+  FREYJA_ASSIGN_OR_RETURN(const auto names, fs.List(temp_dir));
+  for (const std::string& name : names) {
+    if (format::ParseFileName(name).kind != format::FileKind::kData) continue;
+    const auto file = fs.Open(temp_dir / name, io::OpenMode::kRead);
+    if (!file) continue;
+    std::array<std::byte, format::kSegmentHeaderBytes> bytes{};
+    const auto read = (*file)->ReadAt(0, bytes);
+    if (!read) continue;
+    const auto header = format::DecodeSegmentHeader(std::span(bytes).first(*read));
+    if (header && header->identity.store == store_.uuid()) {
+      store_.directory().RemoveBestEffort(temp_dir / name);
+    }
+  }
+  return Status::Ok();
+}
+
+std::vector<SegmentFacts> HotSwapJob::GatherFacts() const {
+  std::vector<SegmentFacts> facts;
+  store_.segments().ForEach([&](const Segment& segment) {
+    if (segment.state() != SegmentState::kSealed) return;
+    const format::SealedSegment& sealed = segment.sealed();
+    facts.push_back({.id = sealed.id,
+                     .record_bytes = sealed.data_bytes - format::kSegmentHeaderBytes,
+                     .live_bytes = segment.live_bytes(),
+                     .live_records = segment.live_records(),
+                     .tombstone_bytes = sealed.tombstone_bytes,
+                     .lowest_sequence = sealed.lowest_sequence,
+                     .highest_sequence = sealed.highest_sequence});
+  });
+  return facts;
+}
+
+// The plan takes every tombstone of a segment with older neighbours for needed. Where that
+// alone keeps a segment out, the rule itself is asked.
+void HotSwapJob::DiscountDroppableTombstones(std::vector<SegmentFacts>& facts,
+                                             const Plan& plan) const {
+  const format::Manifest manifest = store_.manifest().Current();
+  for (SegmentFacts& segment : facts) {
+    const bool chosen = std::ranges::binary_search(plan.victims, segment.id);
+    const double share =
+        static_cast<double>(segment.tombstone_bytes) / static_cast<double>(segment.record_bytes);
+    if (chosen || segment.tombstone_bytes == 0 || share < state_.config().min_space_saving / 2) continue;
+    const auto sealed = std::ranges::find(manifest.sealed, segment.id, &format::SealedSegment::id);
+    if (sealed == manifest.sealed.end()) continue;
+    const auto entries = engine::ReadHintEntries(
+        store_.directory(), engine::HintHeaderOf(store_.uuid(), *sealed));
+    if (!entries) continue;
+
+    std::set<std::uint64_t> victims = AsSet(plan.victims);
+    victims.insert(segment.id);
+    TombstoneRule rule(store_.directory(), manifest, std::move(victims));
+    std::vector<TombstoneRule::Candidate> candidates;
+    std::vector<std::uint64_t> bytes;
+    for (const format::HintEntry& entry : *entries) {
+      if (!entry.is_tombstone) continue;
+      candidates.push_back({.hash = entry.hash, .sequence = entry.sequence});
+      bytes.push_back(std::uint64_t{entry.length_units} * format::kRecordAlignment);
+    }
+    const std::vector<bool> may_drop = rule.MayDrop(candidates);
+    for (std::size_t i = 0; i < may_drop.size(); ++i) {
+      if (may_drop[i]) segment.tombstone_bytes -= std::min(segment.tombstone_bytes, bytes[i]);
+    }
+  }
+}
+
+Status HotSwapJob::MakePlan() {
+  state_.SetPhase("planning");
+  if (state_.config().seal_active) FREYJA_RETURN_IF_ERROR(store_.SealActive());
+  FREYJA_RETURN_IF_ERROR(RemoveStrayOutputs());
+  io::FileSystem& fs = store_.directory().file_system();
+  FREYJA_ASSIGN_OR_RETURN(const std::uint64_t free, fs.FreeSpace(store_.directory().path()));
+  const std::uint64_t held_back = store_.reserve().whole() ? store_.reserve().bytes() : 0;
+  const std::uint64_t room = free + held_back;
+  const PlanLimits limits{.min_space_saving = state_.config().min_space_saving,
+                          .max_input_bytes = state_.config().max_input_bytes,
+                          .max_output_bytes = room - std::min(room, kManifestRoom)};
+  std::vector<SegmentFacts> facts = GatherFacts();
+  plan_ = compaction::MakePlan(facts, limits);
+  DiscountDroppableTombstones(facts, plan_);
+  plan_ = compaction::MakePlan(facts, limits);
+  if (plan_.victims.empty()) return Status::Ok();
+  if (plan_.disk_bytes + kManifestRoom > free) store_.reserve().Release();
+
+  for (engine::PinnedSegment& segment : store_.PinSegments()) {
+    if (std::ranges::binary_search(plan_.victims, segment->id())) victims_.push_back(std::move(segment));
+  }
+  std::ranges::sort(victims_, {}, [](const auto& segment) { return segment->id(); });
+  rule_ = std::make_unique<TombstoneRule>(store_.directory(), store_.manifest().Current(),
+                                          AsSet(plan_.victims));
+  for (const engine::PinnedSegment& victim : victims_) {
+    input_files_.push_back(victim->name());
+    bytes_before_ += victim->sealed().data_bytes;
+  }
+  state_.SetTotal(plan_.input_bytes);
+  return Status::Ok();
+}
+
+// --- Copy -----------------------------------------------------------------------------
+
+Status HotSwapJob::Copy() {
+  state_.SetPhase("copying");
+  for (const engine::PinnedSegment& victim : victims_) FREYJA_RETURN_IF_ERROR(CopyVictim(*victim));
+  return ResolveHiders();
+}
+
+Status HotSwapJob::CopyVictim(Segment& victim) {
+  return engine::ScanSealed(victim.file(), victim.identity(), victim.sealed(),
+                            [&](const ScannedRecord& scanned) { return CopyRecord(victim, scanned); });
+}
+
+Status HotSwapJob::CopyRecord(const Segment& victim, const ScannedRecord& scanned) {
+  if (counters_.records_read % 64 == 0) {
+    FREYJA_RETURN_IF_ERROR(CheckStop());
+    EmitProgress();
+  }
+  const format::Record& record = scanned.record;
+  const Location here(victim.slot(), scanned.offset, scanned.bytes);
+  const format::KeyHash hash = format::HashKey(record.key, store_.hash_seed());
+  ++counters_.records_read;
+  counters_.bytes_read += scanned.bytes;
+  state_.AddDone(scanned.bytes);
+
+  bool newest = false;
+  if (record.is_tombstone) {
+    newest = !IsSuperseded(record, hash.low);
+  } else {
+    const EpochGuard guard(store_.epochs());
+    newest = !store_.index().Find(hash.low, [&](Location l) { return l == here; }).is_none();
+  }
+  const bool expired = newest && expiry_.IsExpired(record.expires_at_ms);
+  if (newest && !record.is_tombstone && !expired) return CopyLive(record, hash.low, here);
+  if (newest) {
+    hiders_.push_back({.candidate = {.hash = hash, .sequence = record.sequence},
+                       .location = here,
+                       .is_expired_put = expired});
+    if (expired) {
+      removals_.push_back({.hash = hash.low, .location = here});
+      ++counters_.records_expired;
+    }
+    return hiders_.size() >= kHiderChunk ? ResolveHiders() : Status::Ok();
+  }
+  ++counters_.records_dropped;
+  counters_.bytes_dropped += scanned.bytes;
+  return Status::Ok();
+}
+
+// Whether a newer put of the tombstone's key is published: then that one hides what is older.
+bool HotSwapJob::IsSuperseded(const format::Record& record, std::uint64_t hash) const {
+  const EpochGuard guard(store_.epochs());
+  const auto found = store_.reader().Find(record.key, hash);
+  return found && *found && (*found)->record.sequence > record.sequence;
+}
+
+Result<HotSwapJob::Output*> HotSwapJob::OutputFor(std::size_t bytes) {
+  if (!outputs_.empty()) {
+    Output& last = outputs_.back();
+    if (last.writer->bytes() + bytes <= store_.options().segment_bytes) return &last;
+    FREYJA_RETURN_IF_ERROR(last.writer->Seal());
+  }
+  FREYJA_ASSIGN_OR_RETURN(const std::uint64_t id, store_.ids().Next());
+  FREYJA_ASSIGN_OR_RETURN(
+      auto writer,
+      engine::SealedWriter::Create(
+          store_.directory(),
+          {.identity = {.store = store_.uuid(), .id = id, .nonce = store_.random().Next64()},
+           .manifest_generation = store_.manifest().generation(),
+           .hash_seed = store_.hash_seed(),
+           .temp_dir = state_.config().temp_dir}));
+  outputs_.push_back({.writer = std::move(writer), .segment = nullptr, .moves = {}});
+  output_files_.push_back(format::DataFileName(id));
+  return &outputs_.back();
+}
+
+Status HotSwapJob::CopyLive(const format::Record& record, std::uint64_t hash, Location old) {
+  const std::size_t bytes = format::EncodedRecordBytes(record);
+  FREYJA_ASSIGN_OR_RETURN(Output* const output, OutputFor(bytes));
+  const std::uint64_t before = output->writer->bytes();
+  FREYJA_ASSIGN_OR_RETURN(const std::uint64_t offset, output->writer->Append(record));
+  const std::uint64_t copied = output->writer->bytes() - before;
+  output->moves.push_back(
+      {.hash = hash, .old_location = old, .new_location = Location(0, offset, copied)});
+  ++counters_.records_copied;
+  counters_.bytes_copied += copied;
+  return Status::Ok();
+}
+
+Status HotSwapJob::ResolveHiders() {
+  std::vector<TombstoneRule::Candidate> candidates;
+  candidates.reserve(hiders_.size());
+  for (const Hider& hider : hiders_) candidates.push_back(hider.candidate);
+  const std::vector<bool> may_drop = rule_->MayDrop(candidates);
+  for (std::size_t i = 0; i < hiders_.size(); ++i) {
+    FREYJA_RETURN_IF_ERROR(CheckStop());
+    const EpochGuard guard(store_.epochs());
+    FREYJA_ASSIGN_OR_RETURN(const engine::FoundRecord found, store_.reader().Read(hiders_[i].location));
+    if (may_drop[i]) {
+      ++counters_.records_dropped;
+      counters_.bytes_dropped += store_.reader().LengthOf(hiders_[i].location);
+      continue;
+    }
+    format::Record tombstone;
+    tombstone.sequence = found.record.sequence;
+    tombstone.key = found.record.key;
+    tombstone.is_tombstone = true;
+    const std::size_t bytes = format::EncodedRecordBytes(tombstone);
+    FREYJA_ASSIGN_OR_RETURN(Output* const output, OutputFor(bytes));
+    FREYJA_ASSIGN_OR_RETURN([[maybe_unused]] const std::uint64_t offset,
+                            output->writer->Append(tombstone));
+    ++counters_.records_copied;
+    ++counters_.tombstones_kept;
+    counters_.bytes_copied += bytes;
+  }
+  hiders_.clear();
+  return Status::Ok();
+}
+
+void HotSwapJob::EmitProgress() {
+  const auto now = steady_clock::now();
+  if (now - last_progress_ < kProgressInterval) return;
+  last_progress_ = now;
+  Emit(CompactionEventType::kProgress);
+}
+
+// --- Seal -----------------------------------------------------------------------------
+
+Status HotSwapJob::SealOutputs() {
+  state_.SetPhase("verifying");
+  if (!outputs_.empty()) FREYJA_RETURN_IF_ERROR(outputs_.back().writer->Seal());
+  for (Output& output : outputs_) {
+    FREYJA_RETURN_IF_ERROR(CheckStop());
+    FREYJA_RETURN_IF_ERROR(output.writer->Verify());
+    FREYJA_RETURN_IF_ERROR(output.writer->MoveIntoPlace());
+    bytes_after_ += output.writer->sealed().data_bytes;
+  }
+  return outputs_.empty() ? Status::Ok() : store_.directory().Sync();
+}
+
+}  // namespace freyja::compaction

@@ -1,0 +1,119 @@
+// One hot-swap compaction, from plan to retirement.
+//
+// The steps, and what a crash or an error in each leaves behind:
+//  1. Plan     choose sealed victims whose outputs fit on the disk.      nothing
+//  2. Copy     what is live, and tombstones still needed, to fresh ids.  unlisted files
+//  3. Seal     outputs and hints: sync, re-read, compare.                unlisted files
+//  4. Cover    after the last decision to drop something: make the log durable through F,
+//              the highest number published, so that nothing durable is dropped for a
+//              newer version that a power cut could take.                unlisted files
+//  5. Prepare  map and register the outputs; from here nothing allocates.
+//  6. Commit   one manifest replacement. Before its rename: roll back. After the
+//              directory's sync: only forward. In between, on an error, the outcome is
+//              unknown: both sets are kept and the store turns read-only.
+//  7. Publish  each copied key moves by compare-and-swap from its exact old location to
+//              the new one; one that was overwritten or deleted meanwhile does not.
+//  8. Retire   the victims hold nothing live; their files go when no reader, pin or
+//              snapshot opened before now is left.
+// Steps 1 to 3 are in job.cc, 4 to 8 in swap.cc.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "compaction/events.h"
+#include "compaction/expiry.h"
+#include "compaction/job_state.h"
+#include "compaction/planner.h"
+#include "compaction/tombstone_rule.h"
+#include "engine/sealed_writer.h"
+#include "engine/store.h"
+
+namespace freyja::compaction {
+
+// Runs on one thread, once. Memory: 24 bytes for every record copied until it is published,
+// 32 more until its output is sealed, and a few buffers of 2 MiB.
+class HotSwapJob {
+ public:
+  HotSwapJob(engine::Store& store, const ExpiryClock& expiry, EventDispatcher& events, JobState& state);
+
+  Result<CompactionReport> Run();
+
+ private:
+  // A segment being written, and where its records came from.
+  struct Output {
+    std::unique_ptr<engine::SealedWriter> writer;
+    engine::Segment* segment = nullptr;       // from Prepare on
+    std::vector<engine::Index::Move> moves;   // new locations lack the slot until Prepare
+  };
+  // A record that hides older ones and may be dropped if there are none.
+  struct Hider {
+    TombstoneRule::Candidate candidate;
+    engine::Location location;
+    bool is_expired_put = false;
+  };
+  // The index's slot of an expired record.
+  struct Removal {
+    std::uint64_t hash = 0;
+    engine::Location location;
+  };
+
+  // Ok, or kCancelled or kTimedOut.
+  Status CheckStop() const;
+
+  // job.cc
+  Status MakePlan();
+  Status RemoveStrayOutputs();
+  std::vector<SegmentFacts> GatherFacts() const;
+  void DiscountDroppableTombstones(std::vector<SegmentFacts>& facts, const Plan& plan) const;
+  Status Copy();
+  Status CopyVictim(engine::Segment& victim);
+  Status CopyRecord(const engine::Segment& victim, const engine::ScannedRecord& scanned);
+  Status CopyLive(const format::Record& record, std::uint64_t hash, engine::Location old);
+  bool IsSuperseded(const format::Record& record, std::uint64_t hash) const;
+  Status ResolveHiders();
+  Result<Output*> OutputFor(std::size_t bytes);
+  void EmitProgress();
+  Status SealOutputs();
+
+  // swap.cc
+  Status Cover();
+  Status Prepare();
+  engine::ManifestStore::CommitResult Commit();
+  void Publish();
+  Status Retire();
+  void RollBack();
+
+  void Emit(CompactionEventType type, std::string reason = {});
+  CompactionReport Report() const;
+  Result<CompactionReport> End(Status status);
+
+  engine::Store& store_;
+  const ExpiryClock& expiry_;
+  EventDispatcher& events_;
+  JobState& state_;
+  const std::chrono::steady_clock::time_point start_;
+  std::chrono::steady_clock::time_point last_progress_;
+
+  Plan plan_;
+  std::vector<engine::PinnedSegment> victims_;
+  std::unique_ptr<TombstoneRule> rule_;
+  std::vector<Output> outputs_;
+  std::vector<Hider> hiders_;
+  std::vector<Removal> removals_;
+  std::uint64_t covered_ = 0;  // F
+  bool committed_ = false;
+
+  CompactionCounters counters_;
+  std::vector<std::string> input_files_;
+  std::vector<std::string> output_files_;
+  std::uint64_t bytes_before_ = 0;
+  std::uint64_t bytes_after_ = 0;
+  std::chrono::microseconds publish_duration_{};
+  std::uint64_t longest_hold_ns_ = 0;
+};
+
+}  // namespace freyja::compaction

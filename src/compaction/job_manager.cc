@@ -1,0 +1,85 @@
+#include "compaction/job_manager.h"
+
+#include <system_error>
+#include <utility>
+
+#include "base/status_macros.h"
+#include "compaction/job.h"
+
+namespace freyja::compaction {
+
+JobManager::JobManager(engine::Store& store, EventDispatcher& events)
+    : store_(store), events_(events), expiry_(store.clock()) {}
+
+Status JobManager::CheckConfig(const HotSwapConfig& config) const {
+  FREYJA_RETURN_IF_ERROR(store_.CheckWritable());
+  if (!(config.min_space_saving >= 0.0 && config.min_space_saving <= 1.0)) {
+    return Status(StatusCode::kInvalidArgument,
+                  "min_space_saving is " + std::to_string(config.min_space_saving) +
+                      "; it must be from 0 to 1");
+  }
+  if (config.compaction_timeout.count() < 0) {
+    return Status(StatusCode::kInvalidArgument, "compaction_timeout is negative");
+  }
+  if (config.temp_dir.empty()) return Status::Ok();
+  io::FileSystem& fs = store_.directory().file_system();
+  FREYJA_ASSIGN_OR_RETURN(const bool exists, fs.Exists(config.temp_dir));
+  if (!exists) {
+    return Status(StatusCode::kInvalidArgument, "temp_dir " + config.temp_dir.string() + " does not exist");
+  }
+  FREYJA_ASSIGN_OR_RETURN(const bool same, fs.SameFileSystem(config.temp_dir, store_.directory().path()));
+  if (!same) {
+    return Status(StatusCode::kInvalidArgument,
+                  "temp_dir " + config.temp_dir.string() + " is on another file system than " +
+                      store_.directory().path().string() + "; outputs are moved by renaming");
+  }
+  return Status::Ok();
+}
+
+Result<std::shared_ptr<JobState>> JobManager::Submit(const HotSwapConfig& config) {
+  FREYJA_RETURN_IF_ERROR(CheckConfig(config));
+  base::MutexLock lock(mutex_);
+  if (stopped_) return std::unexpected(Status(StatusCode::kClosed, "the store was closed"));
+  if (!thread_.joinable()) {
+    try {
+      thread_ = std::thread([this] { Run(); });
+    } catch (const std::system_error&) {
+      return std::unexpected(Status(StatusCode::kOutOfMemory, "no thread for the compaction"));
+    }
+  }
+  auto job = std::make_shared<JobState>(next_id_++, config);
+  queue_.push_back(job);
+  changed_.NotifyOne();
+  return job;
+}
+
+void JobManager::Shutdown() {
+  std::thread thread;
+  {
+    base::MutexLock lock(mutex_);
+    stopped_ = true;
+    for (const auto& job : queue_) job->Cancel();
+    if (running_) running_->Cancel();
+    changed_.NotifyAll();
+    thread = std::move(thread_);
+  }
+  if (thread.joinable()) thread.join();
+}
+
+void JobManager::Run() {
+  for (;;) {
+    std::shared_ptr<JobState> job;
+    {
+      base::MutexLock lock(mutex_);
+      running_.reset();
+      while (queue_.empty() && !stopped_) changed_.Wait(mutex_);
+      if (queue_.empty()) return;
+      job = std::move(queue_.front());
+      queue_.pop_front();
+      running_ = job;
+    }
+    job->Finish(HotSwapJob(store_, expiry_, events_, *job).Run());
+  }
+}
+
+}  // namespace freyja::compaction

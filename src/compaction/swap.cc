@@ -1,0 +1,219 @@
+// Steps 4 to 8 of a job: cover, prepare, commit, publish, retire; and the way back.
+#include <algorithm>
+#include <new>
+
+#include "base/status_macros.h"
+#include "compaction/job.h"
+
+namespace freyja::compaction {
+
+using engine::Index;
+using engine::Location;
+using engine::ManifestStore;
+using engine::Segment;
+using std::chrono::duration_cast;
+using std::chrono::microseconds;
+using std::chrono::steady_clock;
+
+Result<CompactionReport> HotSwapJob::Run() {
+  Status status = CheckStop();
+  try {
+    if (status.ok()) status = MakePlan();
+    if (status.ok() && plan_.victims.empty()) return Report();
+    if (status.ok()) Emit(CompactionEventType::kStarted, plan_.reason);
+    if (status.ok()) status = Copy();
+    if (status.ok()) status = SealOutputs();
+    if (status.ok()) status = Cover();
+    if (status.ok()) status = Prepare();
+    if (status.ok()) status = CheckStop();  // the last chance to turn back
+  } catch (const std::bad_alloc&) {
+    status = Status(StatusCode::kOutOfMemory, "not enough memory for the compaction");
+  }
+  if (!status.ok()) return End(std::move(status));
+
+  state_.SetPhase("committing");
+  const ManifestStore::CommitResult commit = Commit();
+  if (!commit.ok()) {
+    committed_ = commit.outcome == ManifestStore::Outcome::kUnknown;  // keep both sets
+    return End(commit.status);
+  }
+  committed_ = true;
+  Emit(CompactionEventType::kCommitted);
+  Publish();
+  Emit(CompactionEventType::kPublished);
+  return End(Retire());
+}
+
+// --- Cover ----------------------------------------------------------------------------
+
+// F is taken after the last decision to drop anything, and not before a group of writes that
+// was being published then is through: whatever a decision saw in the index is covered.
+Status HotSwapJob::Cover() {
+  state_.SetPhase("covering");
+  covered_ = store_.publisher().SettledSequence();
+  return store_.log().SyncThrough(covered_);
+}
+
+// --- Prepare --------------------------------------------------------------------------
+
+Status HotSwapJob::Prepare() {
+  for (Output& output : outputs_) {
+    FREYJA_ASSIGN_OR_RETURN(auto segment, output.writer->Map());
+    FREYJA_ASSIGN_OR_RETURN(output.segment, store_.segments().Register(std::move(segment)));
+    const auto slot = output.segment->slot();
+    for (Index::Move& move : output.moves) move.new_location = move.new_location.WithSlot(slot);
+  }
+  store_.reaper().Reserve(victims_.size());
+  return Status::Ok();
+}
+
+// --- Commit ---------------------------------------------------------------------------
+
+ManifestStore::CommitResult HotSwapJob::Commit() {
+  const auto edit = [&](format::Manifest& manifest) -> Status {
+    FREYJA_RETURN_IF_ERROR(rule_->Recheck(manifest));
+    for (const engine::PinnedSegment& victim : victims_) {
+      const auto listed = std::ranges::find(manifest.sealed, victim->sealed());
+      if (listed == manifest.sealed.end()) {
+        return Status(StatusCode::kAborted, victim->name() + " is no longer a sealed segment");
+      }
+      manifest.sealed.erase(listed);
+    }
+    for (const Output& output : outputs_) manifest.sealed.push_back(output.writer->sealed());
+    manifest.watermark = std::max(manifest.watermark, covered_);
+    return Status::Ok();
+  };
+  ManifestStore::CommitResult result = store_.manifest().Commit(edit);
+  const bool full = result.outcome == ManifestStore::Outcome::kRefused &&
+                    result.status.code() == StatusCode::kNoSpace;
+  if (full && store_.reserve().Release()) result = store_.manifest().Commit(edit);
+  return result;
+}
+
+// --- Publish --------------------------------------------------------------------------
+
+void HotSwapJob::Publish() {
+  state_.SetPhase("publishing");
+  const auto begin = steady_clock::now();
+  auto& segments = store_.segments();
+  const auto& reader = store_.reader();
+  const auto leave = [&](Location location) {
+    segments.At(location).RemoveLive(reader.LengthOf(location));
+  };
+  store_.totals().swap_counter.fetch_add(1);
+  for (Output& output : outputs_) {
+    store_.index().ReplaceMany(
+        output.moves,
+        [&](const Index::Move& move) {
+          leave(move.old_location);
+          output.segment->AddLive(reader.LengthOf(move.new_location));
+        },
+        [](const Index::Move&) {},  // overwritten or deleted meanwhile: the copy is dead
+        &longest_hold_ns_);
+  }
+  for (const Removal& removal : removals_) {
+    store_.index().EraseExact(removal.hash, removal.location, [&] { leave(removal.location); });
+  }
+  store_.totals().swap_counter.fetch_add(1);
+  publish_duration_ = duration_cast<microseconds>(steady_clock::now() - begin);
+}
+
+// --- Retire ---------------------------------------------------------------------------
+
+Status HotSwapJob::Retire() {
+  state_.SetPhase("retiring");
+  for (const engine::PinnedSegment& victim : victims_) {
+    if (victim->live_records() == 0) continue;
+    const Status error(StatusCode::kAborted,
+                       victim->name() + ": " + std::to_string(victim->live_records()) +
+                           " records are still in use after the swap; the file is kept");
+    store_.health().Poison(error);
+    return error;
+  }
+  std::vector<Segment*> retired;
+  for (const engine::PinnedSegment& victim : victims_) retired.push_back(&*victim);
+  CompactionEvent event;
+  event.type = CompactionEventType::kRetired;
+  event.job_id = state_.id();
+  store_.reaper().Retire(retired, [event, &events = events_](std::uint64_t id) {
+    CompactionEvent one = event;
+    one.input_files = {format::DataFileName(id)};
+    events.Emit(one);
+  });
+  victims_.clear();  // unpins
+  store_.maintenance().Wake();
+  return Status::Ok();
+}
+
+// --- Ending ---------------------------------------------------------------------------
+
+void HotSwapJob::RollBack() {
+  for (Output& output : outputs_) {
+    // No location in it was ever published.
+    if (output.segment != nullptr) store_.segments().Remove(output.segment);
+    output.writer->Abandon();
+  }
+  outputs_.clear();
+  victims_.clear();
+}
+
+Result<CompactionReport> HotSwapJob::End(Status status) {
+  engine::CompactionTotals& totals = store_.totals();
+  if (status.ok()) {
+    totals.completed.fetch_add(1);
+    totals.failures_in_a_row.store(0);
+    totals.bytes_read.fetch_add(counters_.bytes_read);
+    totals.bytes_written.fetch_add(counters_.bytes_copied);
+    totals.bytes_reclaimed.fetch_add(bytes_before_ - std::min(bytes_before_, bytes_after_));
+    totals.longest_publish_ns.store(std::max(totals.longest_publish_ns.load(), longest_hold_ns_));
+    Emit(CompactionEventType::kCompleted, plan_.reason);
+    return Report();
+  }
+  totals.failed.fetch_add(1);
+  const bool stopped = status.code() == StatusCode::kCancelled || status.code() == StatusCode::kTimedOut ||
+                       status.code() == StatusCode::kClosed;
+  if (!stopped) {
+    totals.failures_in_a_row.fetch_add(1);
+    store_.health().Report(status);
+  }
+  Emit(stopped ? CompactionEventType::kCancelled : CompactionEventType::kFailed, status.ToString());
+  if (!committed_) {
+    RollBack();
+    Emit(CompactionEventType::kRolledBack, status.ToString());
+  }
+  return std::unexpected(std::move(status));
+}
+
+void HotSwapJob::Emit(CompactionEventType type, std::string reason) {
+  CompactionEvent event;
+  event.type = type;
+  event.job_id = state_.id();
+  event.reason = std::move(reason);
+  event.input_files = input_files_;
+  event.output_files = output_files_;
+  event.counters = counters_;
+  event.space_saved = committed_ ? static_cast<std::int64_t>(bytes_before_ - bytes_after_) : 0;
+  event.duration = duration_cast<microseconds>(steady_clock::now() - start_);
+  events_.Emit(event);
+}
+
+CompactionReport HotSwapJob::Report() const {
+  CompactionReport report;
+  report.job_id = state_.id();
+  report.ran = committed_;
+  report.reason = plan_.reason;
+  report.input_files = input_files_;
+  report.output_files = output_files_;
+  report.counters = counters_;
+  report.bytes_before = bytes_before_;
+  report.bytes_after = bytes_after_;
+  report.space_saved = static_cast<std::int64_t>(bytes_before_ - bytes_after_);
+  report.duration = duration_cast<microseconds>(steady_clock::now() - start_);
+  report.publish_duration = publish_duration_;
+  report.longest_publish_pause =
+      duration_cast<microseconds>(std::chrono::nanoseconds(longest_hold_ns_) + microseconds(1) -
+                                  std::chrono::nanoseconds(1));
+  return report;
+}
+
+}  // namespace freyja::compaction

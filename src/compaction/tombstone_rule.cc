@@ -1,0 +1,79 @@
+#include "compaction/tombstone_rule.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+
+#include "engine/segment_file.h"
+#include "engine/segment_summary.h"
+#include "format/bloom.h"
+
+namespace freyja::compaction {
+
+void TombstoneRule::KeepHidden(const format::SealedSegment& segment,
+                               std::span<const Candidate> candidates,
+                               std::vector<bool>& may_drop) const {
+  const auto older_here = [&](std::size_t i) {
+    return may_drop[i] && candidates[i].sequence > segment.lowest_sequence;
+  };
+  bool any = false;
+  for (std::size_t i = 0; i < candidates.size() && !any; ++i) any = older_here(i);
+  if (!any) return;
+
+  const format::HintHeader hint = engine::HintHeaderOf(manifest_.store, segment);
+  const std::vector<std::byte> filter = engine::ReadHintFilter(directory_, hint);
+  std::multimap<format::KeyHash, std::size_t> suspects;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    if (older_here(i) && format::MayContain(filter, candidates[i].hash)) {
+      suspects.emplace(candidates[i].hash, i);
+    }
+  }
+  if (suspects.empty()) return;
+
+  const auto entries = engine::ReadHintEntries(directory_, hint);
+  if (!entries) {
+    for (const auto& [hash, i] : suspects) may_drop[i] = false;
+    return;
+  }
+  for (const format::HintEntry& entry : *entries) {
+    const auto [first, last] = suspects.equal_range(entry.hash);
+    for (auto it = first; it != last; ++it) {
+      if (entry.sequence < candidates[it->second].sequence) may_drop[it->second] = false;
+    }
+  }
+}
+
+std::vector<bool> TombstoneRule::MayDrop(std::span<const Candidate> candidates) {
+  std::vector<bool> may_drop(candidates.size(), true);
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    if (candidates[i].sequence >= manifest_.log_first_sequence) may_drop[i] = false;
+  }
+  for (const auto* list : {&manifest_.sealed, &manifest_.quarantined}) {
+    for (const format::SealedSegment& segment : *list) {
+      if (!victims_.contains(segment.id)) KeepHidden(segment, candidates, may_drop);
+    }
+  }
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    if (may_drop[i]) highest_dropped_ = std::max(highest_dropped_, candidates[i].sequence);
+  }
+  return may_drop;
+}
+
+Status TombstoneRule::Recheck(const format::Manifest& now) const {
+  const auto known = [&](const format::SealedSegment& segment) {
+    const auto is_it = [&](const format::SealedSegment& other) { return other.id == segment.id; };
+    return std::ranges::any_of(manifest_.sealed, is_it) ||
+           std::ranges::any_of(manifest_.quarantined, is_it);
+  };
+  for (const auto* list : {&now.sealed, &now.quarantined}) {
+    for (const format::SealedSegment& segment : *list) {
+      if (known(segment) || segment.lowest_sequence > highest_dropped_) continue;
+      return Status(StatusCode::kAborted,
+                    "segment " + std::to_string(segment.id) +
+                        ", sealed meanwhile, may hold what a dropped tombstone hides");
+    }
+  }
+  return Status::Ok();
+}
+
+}  // namespace freyja::compaction

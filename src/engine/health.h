@@ -1,0 +1,53 @@
+// Whether the store may still write, and the first thing that went wrong.
+//
+// Thread safety: all members may be called from any thread.
+#pragma once
+
+#include <atomic>
+#include <string>
+
+#include "base/mutex.h"
+#include "freyja/status.h"
+
+namespace freyja::engine {
+
+// "Poisoned" is for good: after a failed sync of the log or of the directory, or a
+// manifest replacement of unknown outcome, what the kernel holds and what the disk holds
+// may differ. Nobody syncs, appends or commits from then on; reads go on; reopening
+// decides from what is on disk (Rebello et al., "Can Applications Recover from fsync
+// Failures?", ATC'20).
+class Health {
+ public:
+  bool poisoned() const { return poisoned_.load(); }
+
+  void Poison(const Status& cause) FREYJA_EXCLUDES(mutex_) {
+    Report(cause);
+    poisoned_.store(true);
+  }
+
+  // Records a background failure that leaves the store writable. The first one is kept.
+  void Report(const Status& error) FREYJA_EXCLUDES(mutex_) {
+    base::MutexLock lock(mutex_);
+    if (first_error_.ok() || !poisoned_.load()) first_error_ = error;
+  }
+
+  Status first_error() const FREYJA_EXCLUDES(mutex_) {
+    base::MutexLock lock(mutex_);
+    return first_error_;
+  }
+
+  // Ok, or kReadOnly naming the cause.
+  Status CheckWritable() const FREYJA_EXCLUDES(mutex_) {
+    if (!poisoned_.load()) return Status::Ok();
+    return Status(StatusCode::kReadOnly,
+                  "the store is read-only until it is reopened, because of an earlier failure: " +
+                      first_error().ToString());
+  }
+
+ private:
+  std::atomic<bool> poisoned_{false};
+  mutable base::Mutex mutex_;
+  Status first_error_ FREYJA_GUARDED_BY(mutex_);
+};
+
+}  // namespace freyja::engine

@@ -1,0 +1,205 @@
+#include "engine/index.h"
+
+#include <bit>
+#include <new>
+
+namespace freyja::engine {
+namespace {
+
+// A directory up to this depth (8 KiB) is always allowed.
+constexpr std::uint32_t kFreeDepth = 10;
+
+}  // namespace
+
+Result<std::unique_ptr<Index>> Index::Create(EpochManager& epochs, const Options& options) {
+  if (options.initial_page_lines == 0 || options.initial_page_lines > options.max_page_lines ||
+      options.max_page_lines > kMaxPageLines) {
+    return std::unexpected(Status(StatusCode::kInvalidArgument,
+                                  "index page lines: 1 <= initial <= max <= 65535 must hold"));
+  }
+  const auto out_of_memory = [] {
+    return std::unexpected(Status(StatusCode::kOutOfMemory, "index creation"));
+  };
+  std::unique_ptr<Index> index(new (std::nothrow) Index(epochs, options));
+  if (index == nullptr) return out_of_memory();
+  auto directory = IndexDirectory::Create(1);
+  auto page = IndexPage::Create(options.initial_page_lines, 0);
+  if (directory == nullptr || page == nullptr ||
+      !index->Charge(sizeof(Index) + directory->bytes() + page->bytes())) {
+    return out_of_memory();
+  }
+  directory->StoreRange(0, 0, PageRef(page.release()));
+  index->root_.store(directory.release());
+  base::MutexLock lock(index->directory_mutex_);
+  index->pages_ = 1;
+  return index;
+}
+
+Index::~Index() {
+  const std::unique_ptr<IndexDirectory> directory(root_.load());
+  if (directory == nullptr) return;
+  for (std::size_t at = 0; at < directory->size();) {
+    const std::unique_ptr<IndexPage> page(directory->Load(at).page());
+    at += directory->size() >> page->depth();
+  }
+}
+
+void Index::Change(IndexPage& page, IndexSlot& slot, Location location) {
+  if (location) {
+    slot.location.store(location.raw());
+    return;
+  }
+  page.Erase(slot);
+  size_.fetch_sub(1);
+}
+
+// A new page is 70 % full. With growth at 7/8 that is a step of 1.25, so memory
+// per key stays within a quarter of its minimum at any size of the index.
+std::uint32_t Index::LinesFor(std::uint64_t keys) const {
+  const std::uint64_t lines = (keys * 10 + 27) / (7 * kSlotsPerLine);
+  return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
+      lines, options_.initial_page_lines, std::uint64_t{kMaxPageLines} + 1));
+}
+
+bool Index::Charge(std::uint64_t bytes) {
+  const std::uint64_t before = memory_bytes_.fetch_add(bytes);
+  if (options_.max_memory_bytes == 0 || before + bytes <= options_.max_memory_bytes) return true;
+  memory_bytes_.fetch_sub(bytes);
+  return false;
+}
+
+std::uint32_t Index::DepthLimit() const {
+  base::MutexLock lock(directory_mutex_);
+  // At most eight entries per page, where a uniform hash needs two to four.
+  const auto wanted = static_cast<std::uint32_t>(std::bit_width(pages_) + 2);
+  return std::max({kFreeDepth, wanted, root_.load()->depth()});
+}
+
+bool Index::CanSeparate(IndexPage& page) const {
+  std::uint64_t in_all = ~std::uint64_t{0};
+  std::uint64_t in_any = 0;
+  for (const auto [hash, location] : PageEntries(page, 0)) {
+    in_all &= hash;
+    in_any |= hash;
+  }
+  const std::uint64_t differ = in_all ^ in_any;
+  return page.live() > 1 && differ != 0 &&
+         static_cast<std::uint32_t>(std::countl_zero(differ)) < DepthLimit();
+}
+
+bool Index::MakeRoom(std::uint64_t hash, IndexPage& page, Garbage& garbage) {
+  std::uint32_t lines = LinesFor(page.live() + 1);
+  if (lines > options_.max_page_lines && CanSeparate(page)) return Split(hash, page, garbage);
+  if (lines > kMaxPageLines) {
+    if (page.lines() == kMaxPageLines && page.live() == page.used()) return false;
+    lines = kMaxPageLines;
+  }
+  return Rebuild(hash, page, lines, garbage);
+}
+
+bool Index::Rebuild(std::uint64_t hash, IndexPage& page, std::uint32_t lines, Garbage& garbage) {
+  const std::size_t bytes = IndexPage::BytesFor(lines);
+  if (!Charge(bytes)) return false;
+  auto larger = IndexPage::Create(lines, page.depth());
+  if (larger == nullptr) {
+    memory_bytes_.fetch_sub(bytes);
+    return false;
+  }
+  larger->CopyFrom(page, 0, 0);
+  {
+    base::MutexLock lock(directory_mutex_);
+    root_.load()->StoreRange(RangeFirst(hash, page.depth()), page.depth(),
+                             PageRef(larger.release()));
+  }
+  memory_bytes_.fetch_sub(page.bytes());
+  garbage.page.reset(&page);
+  return true;
+}
+
+bool Index::Split(std::uint64_t hash, IndexPage& page, Garbage& garbage) {
+  const std::uint32_t depth = page.depth() + 1;
+  const std::uint64_t bit = std::uint64_t{1} << (64 - depth);
+  std::uint32_t high_keys = 0;
+  for (const auto entry : PageEntries(page, 0)) high_keys += (entry.hash & bit) != 0 ? 1 : 0;
+  const std::uint32_t low_lines = std::min(LinesFor(page.live() - high_keys), kMaxPageLines);
+  const std::uint32_t high_lines = std::min(LinesFor(high_keys), kMaxPageLines);
+
+  const std::size_t bytes = IndexPage::BytesFor(low_lines) + IndexPage::BytesFor(high_lines);
+  if (!Charge(bytes)) return false;
+  auto low = IndexPage::Create(low_lines, depth);
+  auto high = IndexPage::Create(high_lines, depth);
+  if (low == nullptr || high == nullptr) {
+    memory_bytes_.fetch_sub(bytes);
+    return false;
+  }
+  low->CopyFrom(page, bit, 0);
+  high->CopyFrom(page, bit, bit);
+  {
+    base::MutexLock lock(directory_mutex_);
+    if (root_.load()->depth() < depth && !Double(garbage)) {
+      memory_bytes_.fetch_sub(bytes);
+      return false;
+    }
+    IndexDirectory& directory = *root_.load();
+    const std::uint64_t first_hash = RangeFirst(hash, page.depth());
+    directory.StoreRange(first_hash, depth, PageRef(low.release()));
+    directory.StoreRange(first_hash | bit, depth, PageRef(high.release()));
+    ++pages_;
+  }
+  memory_bytes_.fetch_sub(page.bytes());
+  garbage.page.reset(&page);
+  return true;
+}
+
+bool Index::Double(Garbage& garbage) {
+  IndexDirectory& old = *root_.load();
+  const std::size_t bytes = IndexDirectory::BytesFor(old.depth() + 1);
+  if (!Charge(bytes)) return false;
+  auto larger = IndexDirectory::Create(old.depth() + 1);
+  if (larger == nullptr) {
+    memory_bytes_.fetch_sub(bytes);
+    return false;
+  }
+  for (std::size_t at = 0; at < old.size(); ++at) {
+    larger->Store(2 * at, old.Load(at));
+    larger->Store(2 * at + 1, old.Load(at));
+  }
+  memory_bytes_.fetch_sub(old.bytes());
+  root_.store(larger.release());
+  garbage.directory.reset(&old);
+  return true;
+}
+
+Status Index::Reserve(std::uint64_t keys) {
+  // At 80 % the pages of an even spread hardly ever reach their limit of 7/8.
+  const auto lines_at = [&](std::uint32_t depth) {
+    return std::max<std::uint64_t>(options_.initial_page_lines,
+                                   (keys >> depth) * 5 / (4 * kSlotsPerLine) + 1);
+  };
+  std::uint32_t depth = 0;
+  while (lines_at(depth) > options_.max_page_lines) ++depth;
+
+  // One level at a time, because the directory may only grow with the pages;
+  // the last round gives the pages their size.
+  for (std::uint32_t level = 0; level <= depth; ++level) {
+    std::uint64_t hash = 0;
+    do {
+      Garbage garbage(epochs_);
+      const bool enough_memory = WithPage(hash, [&](PageRef ref) {
+        IndexPage& page = *ref.page();
+        hash = RangeLast(hash, page.depth());
+        if (level < depth) {
+          return page.depth() > level || page.depth() >= DepthLimit() ||
+                 Split(hash, page, garbage);
+        }
+        const auto lines = std::min<std::uint64_t>(lines_at(page.depth()), kMaxPageLines);
+        return page.lines() >= lines ||
+               Rebuild(hash, page, static_cast<std::uint32_t>(lines), garbage);
+      });
+      if (!enough_memory) return Status(StatusCode::kOutOfMemory, "index reserve");
+    } while (++hash != 0);
+  }
+  return Status::Ok();
+}
+
+}  // namespace freyja::engine

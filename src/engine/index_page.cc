@@ -1,0 +1,78 @@
+#include "engine/index_page.h"
+
+namespace freyja::engine {
+namespace {
+
+// Entries and slots lie behind the header in one allocation, aligned like it.
+template <class T>
+void* AllocateFor(std::size_t bytes) {
+  return ::operator new(bytes, std::align_val_t{alignof(T)}, std::nothrow);
+}
+
+}  // namespace
+
+std::unique_ptr<IndexPage> IndexPage::Create(std::uint32_t lines, std::uint32_t depth) {
+  void* const memory = AllocateFor<IndexPage>(BytesFor(lines));
+  if (memory == nullptr) return nullptr;
+  std::unique_ptr<IndexPage> page(new (memory) IndexPage(lines, depth));
+  std::uninitialized_value_construct_n(page->slots(), page->slot_count());
+  return page;
+}
+
+IndexSlot* IndexPage::FreeSlot(std::uint64_t hash) {
+  const PageRef ref(this);
+  std::uint32_t line = ref.HomeLine(hash);
+  for (std::uint32_t left = lines_; left != 0; --left) {
+    IndexSlot* const slots = ref.Line(line);
+    for (std::uint32_t i = 0; i < kSlotsPerLine; ++i) {
+      if (!IsLive(slots[i].location.load())) return &slots[i];
+    }
+    if (++line == lines_) line = 0;
+  }
+  return nullptr;
+}
+
+void IndexPage::Insert(IndexSlot& slot, std::uint64_t hash, Location location) {
+  ++live_;
+  if (slot.location.load() == kNeverUsedLocation) ++used_;
+  // The hash first: a slot in use always has its key's hash.
+  slot.hash.store(hash);
+  slot.location.store(location.raw());
+}
+
+void IndexPage::Erase(IndexSlot& slot) {
+  --live_;
+  slot.location.store(kDeletedLocation);
+}
+
+void IndexPage::CopyFrom(IndexPage& from, std::uint64_t mask, std::uint64_t value) {
+  IndexSlot* const end = from.slots() + from.slot_count();
+  for (IndexSlot* at = from.slots(); at != end; ++at) {
+    const std::uint64_t hash = at->hash.load();
+    const std::uint64_t location = at->location.load();
+    if (!IsLive(location) || (hash & mask) != value) continue;
+    IndexSlot& slot = *FreeSlot(hash);
+    ++live_;
+    ++used_;
+    // Relaxed is enough: no other thread knows this page before the seq_cst store
+    // that puts it into the directory, and that orders these stores before it.
+    slot.hash.store(hash, std::memory_order_relaxed);
+    slot.location.store(location, std::memory_order_relaxed);
+  }
+}
+
+std::unique_ptr<IndexDirectory> IndexDirectory::Create(std::uint32_t depth) {
+  void* const memory = AllocateFor<IndexDirectory>(BytesFor(depth));
+  if (memory == nullptr) return nullptr;
+  std::unique_ptr<IndexDirectory> directory(new (memory) IndexDirectory(depth));
+  std::uninitialized_value_construct_n(directory->entries(), directory->size());
+  return directory;
+}
+
+void IndexDirectory::StoreRange(std::uint64_t first_hash, std::uint32_t depth, PageRef page) {
+  const std::size_t first = first_hash >> shift_;
+  const std::size_t count = size() >> depth;
+  for (std::size_t at = first; at < first + count; ++at) Store(at, page);
+}
+
+}  // namespace freyja::engine

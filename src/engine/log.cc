@@ -1,0 +1,349 @@
+#include "engine/log.h"
+
+#include <algorithm>
+
+#include "base/status_macros.h"
+#include "engine/segment_file.h"
+#include "engine/segment_summary.h"
+#include "format/segment_header.h"
+
+namespace freyja::engine {
+
+namespace {
+
+constexpr std::uint64_t kSequenceBlock = std::uint64_t{1} << 32;
+constexpr std::uint64_t kPopulatePiece = std::uint64_t{2} << 20;
+constexpr std::uint64_t kPopulateAhead = std::uint64_t{16} << 20;
+
+}  // namespace
+
+Log::Log(const Parts& parts, Start start)
+    : parts_(parts),
+      store_(start.store),
+      hash_seed_(start.hash_seed),
+      segment_bytes_(start.segment_bytes),
+      wake_maintenance_(std::move(start.wake_maintenance)),
+      appended_(start.last_sequence),
+      published_(start.last_sequence),
+      durable_(start.durable_sequence),
+      reserved_sequence_(start.reserved_sequence) {
+  base::MutexLock prepare_lock(prepare_mutex_);
+  base::MutexLock lock(mutex_);
+  for (Segment* segment : start.segments) {
+    entries_.push_back(segment);
+    if (active_.load() == nullptr) {
+      active_.store(segment);
+      segment->set_state(SegmentState::kActive);
+      append_offset_ = segment->log_end.load();
+      append_end_.store(append_offset_);
+    } else {
+      prepared_ = segment;
+      segment->set_state(SegmentState::kPrepared);
+    }
+  }
+}
+
+// --- The leader ---------------------------------------------------------------------
+
+Result<Segment*> Log::SegmentFor(std::size_t bytes, bool may_use_reserve) {
+  for (;;) {
+    Segment* active = active_.load();
+    if (active != nullptr && bytes <= active->limit() - append_offset_) return active;
+    FREYJA_RETURN_IF_ERROR(Roll(bytes, may_use_reserve));
+  }
+}
+
+void Log::Appended(std::uint64_t records, std::uint64_t tombstones, std::uint64_t bytes) {
+  Segment* active = active_.load();
+  const std::uint64_t last = appended_.load() + records;
+  if (active->log_records.load() == 0) active->log_first_sequence.store(appended_.load() + 1);
+  append_offset_ += bytes;
+  // The order matters to a sync that runs meanwhile: a number it sees in appended_ must be
+  // in a segment it finds unsynced.
+  active->log_last_sequence.store(last);
+  active->log_records.fetch_add(records, std::memory_order_relaxed);  // statistics
+  active->log_tombstones.fetch_add(tombstones, std::memory_order_relaxed);
+  active->log_end.store(append_offset_);
+  append_end_.store(append_offset_);
+  appended_.store(last);
+  if (populated_end_.load() < append_offset_ + kPopulateAhead / 2 &&
+      populated_end_.load() < active->limit()) {
+    wake_maintenance_();
+  }
+}
+
+Status Log::Roll(std::size_t bytes, bool may_use_reserve) {
+  {
+    base::MutexLock prepare_lock(prepare_mutex_);
+    if (prepared_ == nullptr) FREYJA_RETURN_IF_ERROR(Prepare(bytes, may_use_reserve));
+    Segment* next = prepared_;
+    prepared_ = nullptr;
+    base::MutexLock lock(mutex_);
+    if (Segment* old = active_.load()) old->set_state(SegmentState::kFull);
+    next->set_state(SegmentState::kActive);
+    active_.store(next);
+    append_offset_ = next->log_end.load();
+    append_end_.store(append_offset_);
+    populated_end_.store(append_offset_);
+    rolls_.fetch_add(1);
+  }
+  wake_maintenance_();
+  return Status::Ok();
+}
+
+Status Log::RollNow() {
+  Segment* active = active_.load();
+  if (active == nullptr || active->log_records.load() == 0) return Status::Ok();
+  return Roll(format::kMinRecordBytes, /*may_use_reserve=*/true);
+}
+
+// --- Syncing ------------------------------------------------------------------------
+
+std::vector<Segment*> Log::UnsyncedThrough(std::uint64_t sequence) {
+  base::MutexLock lock(mutex_);
+  std::vector<Segment*> unsynced;
+  for (Segment* segment : entries_) {
+    if (segment->log_last_sequence.load() > durable_.load() &&
+        segment->log_first_sequence.load() <= sequence) {
+      unsynced.push_back(segment);
+    }
+  }
+  return unsynced;
+}
+
+Status Log::SyncThrough(std::uint64_t sequence) {
+  base::MutexLock sync_lock(sync_mutex_);
+  if (durable_.load() >= sequence) return Status::Ok();
+  FREYJA_RETURN_IF_ERROR(parts_.health.CheckWritable());
+  const std::uint64_t target = appended_.load();
+  for (Segment* segment : UnsyncedThrough(target)) {
+    Status status = segment->file().Sync();
+    if (status.ok() && segment->mapping().faulted()) {
+      status = Status(StatusCode::kIoError, segment->name() + ": a store into the mapping failed");
+    }
+    if (!status.ok()) {
+      parts_.health.Poison(status);
+      return status;
+    }
+  }
+  syncs_.fetch_add(1);
+  durable_.store(target);
+  return Status::Ok();
+}
+
+// --- Preparing ----------------------------------------------------------------------
+
+Result<Segment*> Log::CreateSegment(std::uint64_t bytes) {
+  FREYJA_ASSIGN_OR_RETURN(const std::uint64_t id, parts_.ids.Next());
+  const format::SegmentIdentity identity{.store = store_, .id = id, .nonce = parts_.random.Next64()};
+  const auto path = parts_.directory.DataPath(id);
+  auto make = [&]() -> Result<std::unique_ptr<Segment>> {
+    FREYJA_ASSIGN_OR_RETURN(
+        auto file, CreateDataFile(parts_.directory, path, identity, parts_.manifest.generation()));
+    FREYJA_RETURN_IF_ERROR(file->Allocate(bytes));
+    FREYJA_RETURN_IF_ERROR(file->Sync());
+    FREYJA_RETURN_IF_ERROR(parts_.directory.Sync());
+    FREYJA_ASSIGN_OR_RETURN(auto mapping, file->Map(bytes, /*writable=*/true));
+    return std::make_unique<Segment>(identity, std::move(file), std::move(mapping));
+  };
+  auto made = make();
+  if (!made) {
+    parts_.directory.RemoveBestEffort(path);
+    return std::unexpected(made.error());
+  }
+  (*made)->log_end.store(format::kSegmentHeaderBytes);
+  FREYJA_ASSIGN_OR_RETURN(Segment* const segment, parts_.segments.Register(*std::move(made)));
+
+  const std::uint64_t reserved = appended_.load() + kSequenceBlock;
+  const auto commit = parts_.manifest.Commit([&](format::Manifest& manifest) {
+    manifest.log.push_back({.id = id, .nonce = identity.nonce});
+    manifest.reserved_sequence = std::max(manifest.reserved_sequence, reserved);
+    manifest.watermark = std::max(manifest.watermark, durable_.load());
+    return Status::Ok();
+  });
+  if (!commit.ok()) {
+    // Not listed for sure only if refused; after an unknown outcome the file stays.
+    const auto removed = parts_.segments.Remove(segment);
+    if (commit.outcome == ManifestStore::Outcome::kRefused) parts_.directory.RemoveBestEffort(path);
+    return std::unexpected(commit.status);
+  }
+  reserved_sequence_.store(std::max(reserved_sequence_.load(), reserved));
+  base::MutexLock lock(mutex_);
+  entries_.push_back(segment);
+  return segment;
+}
+
+Status Log::Prepare(std::uint64_t minimum_bytes, bool may_use_reserve) {
+  FREYJA_RETURN_IF_ERROR(parts_.health.CheckWritable());
+  const std::uint64_t minimum =
+      std::max<std::uint64_t>(base::RoundUp<std::uint64_t>(minimum_bytes + format::kSegmentHeaderBytes, 4096),
+                              kMinSegmentBytes);
+  std::uint64_t bytes = std::max(segment_bytes_, minimum);
+  // On a disk that is nearly full, segments get smaller.
+  auto created = CreateSegment(bytes);
+  while (!created && created.error().code() == StatusCode::kNoSpace && bytes / 2 >= minimum) {
+    bytes = base::RoundUp<std::uint64_t>(bytes / 2, 4096);
+    created = CreateSegment(bytes);
+  }
+  if (!created && created.error().code() == StatusCode::kNoSpace && may_use_reserve &&
+      parts_.reserve.Release()) {
+    created = CreateSegment(minimum);
+  }
+  if (!created) return created.error();
+  prepared_ = *created;
+  return Status::Ok();
+}
+
+Status Log::PrepareAhead() {
+  base::MutexLock lock(prepare_mutex_);
+  if (prepared_ != nullptr || !parts_.reserve.whole()) return Status::Ok();
+  return Prepare(format::kMinRecordBytes, /*may_use_reserve=*/false);
+}
+
+bool Log::PopulateAhead() {
+  Segment* active = nullptr;
+  {
+    base::MutexLock lock(mutex_);
+    active = active_.load();
+    if (active == nullptr) return false;
+    active->Pin();  // it may be sealed, compacted and retired meanwhile
+  }
+  const std::uint64_t end = append_end_.load();
+  std::uint64_t populated = populated_segment_.load() == active->id() ? populated_end_.load() : end;
+  populated = std::max(populated, end);
+  const bool wanted = populated < active->limit() && populated < end + kPopulateAhead;
+  if (wanted) {
+    const std::uint64_t piece = std::min(kPopulatePiece, active->limit() - populated);
+    active->mapping().Populate(populated, piece);
+    populated += piece;
+  }
+  populated_segment_.store(active->id());
+  populated_end_.store(populated);
+  active->Unpin();
+  return wanted;
+}
+
+// --- Sealing ------------------------------------------------------------------------
+
+bool Log::HasFull() const {
+  base::MutexLock lock(mutex_);
+  return !entries_.empty() && entries_.front()->state() == SegmentState::kFull;
+}
+
+Result<bool> Log::SealOldest() {
+  base::MutexLock seal_lock(seal_mutex_);
+  Segment* oldest = nullptr;
+  {
+    base::MutexLock lock(mutex_);
+    if (entries_.empty() || entries_.front()->state() != SegmentState::kFull) return false;
+    oldest = entries_.front();
+  }
+  if (oldest->log_records.load() == 0) {
+    FREYJA_RETURN_IF_ERROR(DropEmpty(oldest));
+    return true;
+  }
+  if (published_.load() < oldest->log_last_sequence.load()) return false;
+  FREYJA_RETURN_IF_ERROR(Seal(oldest));
+  return true;
+}
+
+Status Log::DropEmpty(Segment* segment) {
+  const auto commit = parts_.reserve.RunWith([&]() -> Status {
+    return parts_.manifest
+        .Commit([&](format::Manifest& manifest) {
+          std::erase_if(manifest.log, [&](const auto& entry) { return entry.id == segment->id(); });
+          return Status::Ok();
+        })
+        .status;
+  });
+  if (!commit.ok()) return commit;
+  {
+    base::MutexLock lock(mutex_);
+    std::erase(entries_, segment);
+  }
+  parts_.directory.RemoveBestEffort(parts_.directory.DataPath(segment->id()));
+  const auto removed = parts_.segments.Remove(segment);  // no location was ever published
+  return Status::Ok();
+}
+
+Status Log::Seal(Segment* segment) {
+  const std::uint64_t last = segment->log_last_sequence.load();
+  FREYJA_RETURN_IF_ERROR(SyncThrough(last));
+
+  SummaryBuilder builder;
+  std::vector<format::HintEntry> entries;
+  entries.reserve(segment->log_records.load());
+  RecordScanner scanner(segment->file(), segment->seed(), format::kSegmentHeaderBytes,
+                        segment->log_end.load());
+  ScannedRecord scanned;
+  while (scanner.offset() < segment->log_end.load()) {
+    FREYJA_ASSIGN_OR_RETURN(const bool found, scanner.Next(scanned));
+    if (!found) {
+      const Status corruption(StatusCode::kCorruption,
+                              segment->name() + ": offset " + std::to_string(scanner.offset()) +
+                                  ": a record that was just written does not verify");
+      parts_.health.Poison(corruption);
+      return corruption;
+    }
+    builder.Add(scanned);
+    entries.push_back(MakeHintEntry(scanned, hash_seed_));
+  }
+  const format::SealedSegment sealed = builder.Finish(segment->identity());
+
+  // Without a hint the segment is scanned when it is needed: slower, not wrong.
+  Status hint = WriteHint(parts_.directory, HintHeaderOf(store_, sealed), entries);
+  if (hint.ok()) hint = parts_.directory.Sync();
+  if (!hint.ok()) parts_.health.Report(hint);
+
+  const Status committed = parts_.reserve.RunWith([&]() -> Status {
+    return parts_.manifest
+        .Commit([&](format::Manifest& manifest) {
+          std::erase_if(manifest.log, [&](const auto& entry) { return entry.id == segment->id(); });
+          manifest.sealed.push_back(sealed);
+          manifest.log_first_sequence = last + 1;
+          manifest.watermark = std::max(manifest.watermark, durable_.load());
+          return Status::Ok();
+        })
+        .status;
+  });
+  FREYJA_RETURN_IF_ERROR(committed);
+  segment->set_sealed(sealed);
+  {
+    base::MutexLock lock(mutex_);
+    std::erase(entries_, segment);
+    segment->set_state(SegmentState::kSealed);
+  }
+  segment->mapping().AdviseRandom();
+  const Status released = segment->file().ReleaseTail(sealed.data_bytes);
+  static_cast<void>(released);  // costs space until the segment is compacted, nothing else
+  return Status::Ok();
+}
+
+// --- Closing ------------------------------------------------------------------------
+
+Status Log::CloseCleanly() {
+  for (;;) {
+    FREYJA_ASSIGN_OR_RETURN(const bool sealed, SealOldest());
+    if (!sealed) break;
+  }
+  FREYJA_RETURN_IF_ERROR(SyncThrough(appended_.load()));
+  const Status committed = parts_.reserve.RunWith([&]() -> Status {
+    return parts_.manifest
+        .Commit([&](format::Manifest& manifest) {
+          manifest.clean = true;
+          manifest.clean_last_sequence = appended_.load();
+          manifest.watermark = std::max(manifest.watermark, durable_.load());
+          return Status::Ok();
+        })
+        .status;
+  });
+  FREYJA_RETURN_IF_ERROR(committed);
+  base::MutexLock lock(mutex_);
+  for (Segment* segment : entries_) {
+    const Status released = segment->file().ReleaseTail(segment->log_end.load());
+    static_cast<void>(released);
+  }
+  return Status::Ok();
+}
+
+}  // namespace freyja::engine

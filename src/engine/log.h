@@ -1,0 +1,138 @@
+// The log: the unsealed segments in order, the last of them active or prepared.
+//
+// Thread safety: see each group of members. "The leader" is the one writer that appends.
+// Invariants:
+//  1. A segment takes records only after its file is created, allocated, its header and the
+//     directory are synced, and a durable manifest lists it.
+//  2. Sequence numbers are dense over the log. Segments are sealed in log order, each only
+//     when it is synced and all its records are published.
+//  3. There is one sync at a time. It goes through the segments oldest first, establishes
+//     the last number completely appended before it began, and if it fails the store is
+//     poisoned before anyone learns of it; it is never repeated.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/environment.h"
+#include "base/mutex.h"
+#include "engine/directory.h"
+#include "engine/id_allocator.h"
+#include "engine/manifest_store.h"
+#include "engine/reserve.h"
+#include "engine/segment.h"
+#include "engine/segment_table.h"
+#include "freyja/options.h"
+
+namespace freyja::engine {
+
+class Log {
+ public:
+  struct Parts {
+    Directory& directory;
+    ManifestStore& manifest;
+    Health& health;
+    SegmentTable& segments;
+    IdAllocator& ids;
+    Reserve& reserve;
+    base::Random& random;
+  };
+  // Where recovery left off.
+  struct Start {
+    format::StoreUuid store;
+    std::uint64_t hash_seed = 0;
+    std::uint64_t last_sequence = 0;     // appended and published
+    std::uint64_t durable_sequence = 0;
+    std::uint64_t reserved_sequence = 0;
+    std::vector<Segment*> segments;      // registered; the active one, then the prepared one
+    std::uint64_t segment_bytes = 0;
+    std::function<void()> wake_maintenance;
+  };
+  Log(const Parts& parts, Start start);
+
+  // --- The leader -------------------------------------------------------------------
+  // The active segment with room for `bytes` in one piece, after rolling if need be; null
+  // is never returned. `may_use_reserve`: for deletes on a full disk.
+  Result<Segment*> SegmentFor(std::size_t bytes, bool may_use_reserve);
+  // Where the next record goes in the active segment.
+  std::uint64_t append_offset() const { return append_offset_; }
+  std::uint64_t next_sequence() const { return appended_.load() + 1; }
+  // Null before the first record of a store.
+  Segment* active() const { return active_.load(); }
+  // Sequence numbers above this need another reservation first.
+  std::uint64_t reserved_sequence() const { return reserved_sequence_.load(); }
+  // Counts a run of records, completely written at append_offset(), as appended.
+  void Appended(std::uint64_t records, std::uint64_t tombstones, std::uint64_t bytes);
+  void Published(std::uint64_t sequence) { published_.store(sequence); }
+
+  // --- Any thread -------------------------------------------------------------------
+  std::uint64_t appended() const { return appended_.load(); }
+  std::uint64_t published() const { return published_.load(); }
+  std::uint64_t durable() const { return durable_.load(); }
+  // Makes every record through `sequence`, which has been appended, durable.
+  Status SyncThrough(std::uint64_t sequence) FREYJA_EXCLUDES(sync_mutex_, mutex_);
+  std::uint64_t syncs() const { return syncs_.load(); }
+  std::uint64_t rolls() const { return rolls_.load(); }
+  // Makes the active segment full, so that it is sealed soon; no effect if it is empty.
+  // Called by the leader, or with writers shut out.
+  Status RollNow();
+
+  // --- Maintenance ------------------------------------------------------------------
+  // Prepares the segment after the active one, if there is none yet.
+  Status PrepareAhead() FREYJA_EXCLUDES(prepare_mutex_);
+  // Makes the pages ahead of the append offset present. `false`: nothing to do.
+  bool PopulateAhead();
+  // Seals the oldest segment if it is full and published. `false`: there is none.
+  Result<bool> SealOldest() FREYJA_EXCLUDES(seal_mutex_);
+  // Whether SealOldest has something to do now or soon.
+  bool HasFull() const FREYJA_EXCLUDES(mutex_);
+
+  // --- Closing ----------------------------------------------------------------------
+  // Syncs, gives unused blocks back and writes the clean mark. No appends after it.
+  Status CloseCleanly();
+
+ private:
+  Result<Segment*> CreateSegment(std::uint64_t bytes);
+  Status Prepare(std::uint64_t minimum_bytes, bool may_use_reserve)
+      FREYJA_REQUIRES(prepare_mutex_);
+  Status Roll(std::size_t bytes, bool may_use_reserve) FREYJA_EXCLUDES(prepare_mutex_, mutex_);
+  Status DropEmpty(Segment* segment);
+  Status Seal(Segment* segment);
+  std::vector<Segment*> UnsyncedThrough(std::uint64_t sequence) FREYJA_EXCLUDES(mutex_);
+
+  // Constant after construction.
+  const Parts parts_;
+  const format::StoreUuid store_;
+  const std::uint64_t hash_seed_;
+  const std::uint64_t segment_bytes_;
+  const std::function<void()> wake_maintenance_;
+
+  // The leader's.
+  std::uint64_t append_offset_ = 0;
+
+  // Self-synchronised.
+  std::atomic<Segment*> active_{nullptr};
+  std::atomic<std::uint64_t> append_end_{0};  // append_offset_, for others to see
+  std::atomic<std::uint64_t> appended_;
+  std::atomic<std::uint64_t> published_;
+  std::atomic<std::uint64_t> durable_;
+  std::atomic<std::uint64_t> reserved_sequence_;
+  std::atomic<std::uint64_t> syncs_{0};
+  std::atomic<std::uint64_t> rolls_{0};
+  std::atomic<std::uint64_t> populated_segment_{0};
+  std::atomic<std::uint64_t> populated_end_{0};
+
+  base::Mutex seal_mutex_;     // one sealing at a time
+  base::Mutex sync_mutex_;     // one sync at a time
+  base::Mutex prepare_mutex_;  // one preparation at a time
+  Segment* prepared_ FREYJA_GUARDED_BY(prepare_mutex_) = nullptr;
+
+  mutable base::Mutex mutex_;
+  std::deque<Segment*> entries_ FREYJA_GUARDED_BY(mutex_);  // oldest first
+};
+
+}  // namespace freyja::engine

@@ -1,0 +1,71 @@
+#include "engine/publisher.h"
+
+#include <algorithm>
+
+#include "base/status_macros.h"
+
+namespace freyja::engine {
+
+void Publisher::SaveForSnapshots(std::uint64_t hash, Location old) {
+  const auto record = reader_.Read(old);
+  for (const auto& snapshot : snapshots_) {
+    // A damaged record is saved as well: the walk must report it, not skip it.
+    if (!record || record->record.sequence <= snapshot->sequence()) snapshot->Save(hash, old);
+  }
+}
+
+Status Publisher::PublishOne(const AppendedRecord& record) {
+  const std::uint64_t hash = record.hash.low;
+  const auto has_key = [&](Location location) { return reader_.HasKey(location, record.key); };
+  const auto on_change = [&](Location old) FREYJA_REQUIRES(mutex_) {
+    if (!record.is_tombstone) segments_.At(record.location).AddLive(record.bytes);
+    if (old.is_none()) return;
+    segments_.At(old).RemoveLive(reader_.LengthOf(old));
+    if (!snapshots_.empty()) SaveForSnapshots(hash, old);
+  };
+  if (record.is_tombstone) {
+    index_.Erase(hash, has_key, on_change);
+    return Status::Ok();
+  }
+  const auto replaced = index_.Upsert(hash, has_key, record.location, on_change);
+  return replaced ? Status::Ok() : replaced.error();
+}
+
+Status Publisher::Publish(std::span<const AppendedRecord> group, std::uint64_t last_sequence) {
+  base::MutexLock lock(mutex_);
+  const EpochGuard guard(epochs_);
+  for (const AppendedRecord& record : group) FREYJA_RETURN_IF_ERROR(PublishOne(record));
+  log_.Published(last_sequence);
+  return Status::Ok();
+}
+
+std::shared_ptr<Snapshot> Publisher::OpenSnapshot() {
+  base::MutexLock lock(mutex_);
+  auto snapshot = std::make_shared<Snapshot>(log_.published(), epochs_.Current());
+  snapshots_.push_back(snapshot);
+  return snapshot;
+}
+
+void Publisher::CloseSnapshot(const std::shared_ptr<Snapshot>& snapshot) {
+  base::MutexLock lock(mutex_);
+  std::erase(snapshots_, snapshot);
+}
+
+std::size_t Publisher::open_snapshots() const {
+  base::MutexLock lock(mutex_);
+  return snapshots_.size();
+}
+
+std::uint64_t Publisher::OldestSnapshotEpoch() const {
+  base::MutexLock lock(mutex_);
+  std::uint64_t oldest = UINT64_MAX;
+  for (const auto& snapshot : snapshots_) oldest = std::min(oldest, snapshot->epoch());
+  return oldest;
+}
+
+std::uint64_t Publisher::SettledSequence() const {
+  base::MutexLock lock(mutex_);
+  return log_.published();
+}
+
+}  // namespace freyja::engine

@@ -1,0 +1,48 @@
+#include "engine/reaper.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace freyja::engine {
+
+void Reaper::Reserve(std::size_t segments) {
+  base::MutexLock lock(mutex_);
+  waiting_.reserve(waiting_.size() + segments);
+}
+
+void Reaper::Retire(std::span<Segment* const> segments, OnRemoved on_removed) {
+  base::MutexLock lock(mutex_);
+  waiting_.reserve(waiting_.size() + segments.size());
+  // State before stamp: one who sees another state under an epoch guard is waited for.
+  for (Segment* segment : segments) segment->set_state(SegmentState::kRetired);
+  const std::uint64_t stamp = epochs_.Advance();
+  for (Segment* segment : segments) waiting_.push_back({segment, stamp, on_removed});
+}
+
+std::size_t Reaper::Collect() {
+  std::vector<Waiting> free;
+  std::size_t still_waiting = 0;
+  {
+    base::MutexLock lock(mutex_);
+    if (waiting_.empty()) return 0;
+    const std::uint64_t oldest_snapshot = publisher_.OldestSnapshotEpoch();
+    // Epochs before pins: a get that pins does so before its epoch ends.
+    const auto held = std::partition(waiting_.begin(), waiting_.end(), [&](const Waiting& entry) {
+      return !epochs_.Drained(entry.stamp) || oldest_snapshot <= entry.stamp ||
+             entry.segment->pins() != 0;
+    });
+    free.assign(std::make_move_iterator(held), std::make_move_iterator(waiting_.end()));
+    waiting_.erase(held, waiting_.end());
+    still_waiting = waiting_.size();
+  }
+  for (const Waiting& entry : free) {
+    const std::uint64_t id = entry.segment->id();
+    const auto unmapped = segments_.Remove(entry.segment);
+    directory_.RemoveBestEffort(directory_.DataPath(id));
+    directory_.RemoveBestEffort(directory_.HintPath(id));
+    if (entry.on_removed) entry.on_removed(id);
+  }
+  return still_waiting;
+}
+
+}  // namespace freyja::engine

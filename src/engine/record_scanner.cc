@@ -1,0 +1,83 @@
+#include "engine/record_scanner.h"
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "base/status_macros.h"
+
+namespace freyja::engine {
+
+std::span<const std::byte> RecordScanner::Available() const {
+  if (offset_ < buffer_offset_ || offset_ >= buffer_offset_ + buffered_) return {};
+  const std::size_t skip = offset_ - buffer_offset_;
+  return std::span(buffer_).subspan(skip, buffered_ - skip);
+}
+
+Status RecordScanner::Fill(std::size_t bytes) {
+  const std::uint64_t rest = end_ > offset_ ? end_ - offset_ : 0;
+  if (Available().size() >= std::min<std::uint64_t>(bytes, rest)) return Status::Ok();
+  const std::size_t wanted =
+      static_cast<std::size_t>(std::min<std::uint64_t>(std::max(bytes, kBufferBytes), rest));
+  if (buffer_.size() < wanted) {
+    buffer_.clear();
+    buffer_.resize(wanted);
+  }
+  buffered_ = 0;
+  FREYJA_ASSIGN_OR_RETURN(buffered_, file_.ReadAt(offset_, std::span(buffer_).first(wanted)));
+  buffer_offset_ = offset_;
+  return Status::Ok();
+}
+
+Result<bool> RecordScanner::Next(ScannedRecord& out) {
+  FREYJA_RETURN_IF_ERROR(Fill(format::kRecordHeaderBytes));
+  const std::size_t claimed = format::PeekRecordBytes(Available());
+  if (claimed == 0 || claimed > end_ - offset_) return false;
+  if (Available().size() < claimed) FREYJA_RETURN_IF_ERROR(Fill(claimed));
+  std::size_t bytes = 0;
+  const std::optional<format::Record> record = format::DecodeRecord(Available(), seed_, &bytes);
+  if (!record) return false;
+  out.offset = offset_;
+  out.bytes = bytes;
+  out.checksum = base::Load<std::uint32_t>(Available().data());
+  out.record = *record;
+  offset_ += bytes;
+  return true;
+}
+
+Status RecordScanner::SkipZeros() {
+  while (offset_ < end_) {
+    FREYJA_RETURN_IF_ERROR(Fill(format::kRecordAlignment));
+    const auto bytes = Available();
+    std::size_t at = 0;
+    while (at + format::kRecordAlignment <= bytes.size() &&
+           base::Load<std::uint64_t>(bytes.data() + at) == 0) {
+      at += format::kRecordAlignment;
+    }
+    offset_ += at;
+    if (at + format::kRecordAlignment <= bytes.size()) return Status::Ok();
+    if (at == 0) offset_ = end_;  // the file ends here
+  }
+  return Status::Ok();
+}
+
+Result<bool> RecordScanner::Resynchronise(ScannedRecord& out) {
+  std::uint64_t candidate = offset_ + format::kRecordAlignment;
+  while (candidate + format::kMinRecordBytes <= end_) {
+    // A record's second word, its number, is never zero: look for the next such place.
+    offset_ = candidate + format::kRecordAlignment;
+    FREYJA_RETURN_IF_ERROR(SkipZeros());
+    if (offset_ >= end_) return false;
+    nonzero_end_ = std::max(nonzero_end_, offset_ + format::kRecordAlignment);
+    candidate = offset_ - format::kRecordAlignment;
+    offset_ = candidate;
+    FREYJA_ASSIGN_OR_RETURN(const bool found, Next(out));
+    if (found) {
+      nonzero_end_ = std::max(nonzero_end_, offset_);
+      return true;
+    }
+    candidate += format::kRecordAlignment;
+  }
+  return false;
+}
+
+}  // namespace freyja::engine

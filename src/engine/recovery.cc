@@ -1,0 +1,362 @@
+#include "engine/recovery.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <utility>
+
+#include "base/mutex.h"
+#include "base/status_macros.h"
+#include "engine/parallel.h"
+#include "engine/sealed_writer.h"
+#include "engine/segment_file.h"
+#include "format/segment_header.h"
+
+namespace freyja::engine {
+
+namespace {
+
+format::SegmentIdentity IdentityOf(const format::Manifest& manifest, std::uint64_t id,
+                                   std::uint64_t nonce) {
+  return {.store = manifest.store, .id = id, .nonce = nonce};
+}
+
+std::set<std::uint64_t> ListedIds(const format::Manifest& manifest) {
+  std::set<std::uint64_t> ids;
+  for (const auto& segment : manifest.log) ids.insert(segment.id);
+  for (const auto& segment : manifest.sealed) ids.insert(segment.id);
+  for (const auto& segment : manifest.quarantined) ids.insert(segment.id);
+  return ids;
+}
+
+// The space behind a sealed segment's end, if a crash came before it was given back.
+void ReleaseUnusedTail(Segment& segment) {
+  constexpr std::uint64_t kWorthwhile = 64 << 10;
+  const auto used = segment.file().DiskUsage();
+  if (!used || *used < segment.sealed().data_bytes + kWorthwhile) return;
+  const Status released = segment.file().ReleaseTail(segment.sealed().data_bytes);
+  static_cast<void>(released);
+}
+
+}  // namespace
+
+Result<Recovered> Recovery::Run() {
+  const format::Manifest found = parts_.manifest.Current();
+  FREYJA_RETURN_IF_ERROR(CheckUnlisted(found));
+  if (!parts_.read_only) FREYJA_RETURN_IF_ERROR(MakeManifestDurable());
+  FREYJA_RETURN_IF_ERROR(LoadSealed(found));
+  FREYJA_ASSIGN_OR_RETURN(const LogReplay replay, ReplayLog(parts_.directory, found));
+  recovered_.last_sequence = replay.last_sequence;
+  recovered_.durable_sequence = replay.watermark;
+  recovered_.tail_bytes_discarded = replay.discarded_bytes;
+
+  bool read_only = parts_.read_only;
+  if (!read_only) {
+    Status status = ClearCleanMark();
+    if (status.ok() && found.clean) status = ContinueLog(found, replay);
+    if (status.ok() && (!found.clean || recovered_.log.empty())) status = SealLog(found, replay);
+    if (!status.ok()) {
+      if (status.code() != StatusCode::kNoSpace) return std::unexpected(status);
+      recovered_.read_only_reason = status;
+      read_only = true;
+    }
+  }
+  if (read_only) FREYJA_RETURN_IF_ERROR(ReadLogInPlace(found, replay));
+  FREYJA_RETURN_IF_ERROR(builder_.Build(parts_.index, parts_.segments, parts_.threads));
+  if (!read_only) DeleteUnlisted();
+  return std::move(recovered_);
+}
+
+// --- Before anything is changed -------------------------------------------------------
+
+Status Recovery::CheckUnlisted(const format::Manifest& manifest) {
+  FREYJA_ASSIGN_OR_RETURN(const auto names,
+                          parts_.directory.file_system().List(parts_.directory.path()));
+  const std::set<std::uint64_t> listed = ListedIds(manifest);
+  for (const std::string& name : names) {
+    const format::ParsedFileName parsed = format::ParseFileName(name);
+    if (parsed.kind != format::FileKind::kData || listed.contains(parsed.segment_id)) continue;
+    const Status newer(StatusCode::kCorruption,
+                       name + ": newer than the MANIFEST, which doesn't list it: an older MANIFEST was put back");
+    if (parsed.segment_id > manifest.reserved_id) return newer;
+    auto file = parts_.directory.file_system().Open(parts_.directory.path() / name, io::OpenMode::kRead);
+    if (!file) return file.error();
+    std::array<std::byte, format::kSegmentHeaderBytes> bytes{};
+    FREYJA_ASSIGN_OR_RETURN(const std::size_t read, (*file)->ReadAt(0, bytes));
+    // One without a valid header was never listed: headers are synced before that.
+    const auto header = format::DecodeSegmentHeader(std::span(bytes).first(read));
+    if (header && header->identity.store == manifest.store &&
+        header->generation > manifest.generation) {
+      return newer;
+    }
+  }
+  // What is listed but not loaded must be there all the same.
+  for (const format::SealedSegment& sealed : manifest.quarantined) {
+    FREYJA_ASSIGN_OR_RETURN(
+        const auto file, OpenDataFile(parts_.directory, IdentityOf(manifest, sealed.id, sealed.nonce),
+                                      manifest.generation, /*writable=*/false));
+  }
+  return Status::Ok();
+}
+
+// A manifest that a crash left renamed but not synced becomes the one in force for good.
+Status Recovery::MakeManifestDurable() {
+  FREYJA_ASSIGN_OR_RETURN(const auto file,
+                          parts_.directory.file_system().Open(parts_.directory.ManifestPath(),
+                                                              io::OpenMode::kReadWrite));
+  FREYJA_RETURN_IF_ERROR(file->Sync());
+  return parts_.directory.Sync();
+}
+
+Status Recovery::ClearCleanMark() {
+  if (!parts_.manifest.Current().clean) return Status::Ok();
+  return parts_.reserve.RunWith([&]() -> Status {
+    return parts_.manifest
+        .Commit([](format::Manifest& manifest) {
+          manifest.clean = false;
+          manifest.clean_last_sequence = 0;
+          return Status::Ok();
+        })
+        .status;
+  });
+}
+
+// --- Sealed segments ------------------------------------------------------------------
+
+Status Recovery::RegisterSealed(std::unique_ptr<Segment> segment,
+                                const std::vector<format::HintEntry>& entries,
+                                IndexBuilder& builder) {
+  FREYJA_ASSIGN_OR_RETURN(Segment* const registered, parts_.segments.Register(std::move(segment)));
+  builder.Add(*registered, entries);
+  return Status::Ok();
+}
+
+Status Recovery::LoadSealedSegment(const format::SealedSegment& sealed, IndexBuilder& builder) {
+  const format::Manifest manifest = parts_.manifest.Current();
+  const auto identity = IdentityOf(manifest, sealed.id, sealed.nonce);
+  FREYJA_ASSIGN_OR_RETURN(auto file, OpenDataFile(parts_.directory, identity, manifest.generation,
+                                                  /*writable=*/!parts_.read_only));
+  FREYJA_ASSIGN_OR_RETURN(auto segment, MapSealedSegment(std::move(file), identity, sealed));
+  if (!parts_.read_only) ReleaseUnusedTail(*segment);
+  const format::HintHeader hint = HintHeaderOf(manifest.store, sealed);
+  auto entries = ReadHintEntries(parts_.directory, hint);
+  if (!entries) {
+    entries.emplace();
+    entries->reserve(sealed.record_count);
+    FREYJA_RETURN_IF_ERROR(
+        ScanSealed(segment->file(), identity, sealed, [&](const ScannedRecord& scanned) {
+          entries->push_back(MakeHintEntry(scanned, manifest.hash_seed));
+          return Status::Ok();
+        }));
+    if (!parts_.read_only) {
+      const Status written = WriteHint(parts_.directory, hint, *entries);
+      static_cast<void>(written);  // the next open scans again
+    }
+  }
+  return RegisterSealed(std::move(segment), *entries, builder);
+}
+
+Status Recovery::LoadSealed(const format::Manifest& manifest) {
+  const unsigned threads = parts_.threads;
+  std::vector<IndexBuilder> builders(threads);
+  const Status loaded = RunParallel(threads, threads, [&](std::size_t thread) -> Status {
+    for (std::size_t i = thread; i < manifest.sealed.size(); i += threads) {
+      FREYJA_RETURN_IF_ERROR(LoadSealedSegment(manifest.sealed[i], builders[thread]));
+    }
+    return Status::Ok();
+  });
+  FREYJA_RETURN_IF_ERROR(loaded);
+  for (IndexBuilder& builder : builders) builder_.Absorb(std::move(builder));
+  return Status::Ok();
+}
+
+// --- The log --------------------------------------------------------------------------
+
+Result<Recovery::InPlace> Recovery::LoadLogSegment(const format::Manifest& manifest,
+                                                   const ReplayedSegment& replayed,
+                                                   std::uint64_t last_sequence, bool writable) {
+  const auto identity = IdentityOf(manifest, replayed.listed.id, replayed.listed.nonce);
+  FREYJA_ASSIGN_OR_RETURN(auto file, OpenDataFile(parts_.directory, identity, manifest.generation,
+                                                  !parts_.read_only));
+  InPlace loaded;
+  SummaryBuilder summary;
+  RecordScanner scanner(*file, identity.ChecksumSeed(), format::kSegmentHeaderBytes, replayed.end);
+  ScannedRecord scanned;
+  for (;;) {
+    FREYJA_ASSIGN_OR_RETURN(const bool found, scanner.Next(scanned));
+    if (!found || scanned.record.sequence > last_sequence) break;
+    summary.Add(scanned);
+    loaded.entries.push_back(MakeHintEntry(scanned, manifest.hash_seed));
+  }
+  loaded.summary = summary.Finish(identity);
+  const std::uint64_t end = std::max<std::uint64_t>(loaded.summary.data_bytes, format::kSegmentHeaderBytes);
+
+  if (writable) FREYJA_RETURN_IF_ERROR(file->Allocate(replayed.file_bytes));
+  FREYJA_ASSIGN_OR_RETURN(auto mapping, file->Map(writable ? replayed.file_bytes : end, writable));
+  auto segment = std::make_unique<Segment>(identity, std::move(file), std::move(mapping));
+  segment->log_end.store(end);
+  segment->log_records.store(loaded.summary.record_count);
+  segment->log_tombstones.store(loaded.summary.tombstone_count);
+  segment->log_first_sequence.store(loaded.summary.lowest_sequence);
+  segment->log_last_sequence.store(loaded.summary.highest_sequence);
+  segment->set_state(SegmentState::kFull);
+  FREYJA_ASSIGN_OR_RETURN(loaded.segment, parts_.segments.Register(std::move(segment)));
+  builder_.Add(*loaded.segment, loaded.entries);
+  return loaded;
+}
+
+// After a clean close: the segment appended to last, and one prepared behind it, go on. If
+// they can't (no room to allocate them again), the log is sealed instead.
+Status Recovery::ContinueLog(const format::Manifest& manifest, const LogReplay& replay) {
+  if (replay.segments.empty() || replay.segments.size() > 2) return Status::Ok();
+  if (replay.segments.size() == 2 && replay.segments[1].last_sequence != 0) return Status::Ok();
+  for (const ReplayedSegment& replayed : replay.segments) {
+    FREYJA_ASSIGN_OR_RETURN(
+        const auto file,
+        OpenDataFile(parts_.directory, IdentityOf(manifest, replayed.listed.id, replayed.listed.nonce),
+                     manifest.generation, /*writable=*/true));
+    if (!file->Allocate(replayed.file_bytes).ok()) return Status::Ok();
+  }
+  for (const ReplayedSegment& replayed : replay.segments) {
+    FREYJA_ASSIGN_OR_RETURN(const InPlace loaded,
+                            LoadLogSegment(manifest, replayed, replay.last_sequence, /*writable=*/true));
+    recovered_.log.push_back(loaded.segment);
+  }
+  recovered_.durable_sequence = replay.last_sequence;
+  return Status::Ok();
+}
+
+Status Recovery::CopyRest(const format::Manifest& manifest, const ReplayedSegment& replayed,
+                          std::uint64_t after_sequence,
+                          std::vector<std::unique_ptr<SealedWriter>>& copies) {
+  const auto identity = IdentityOf(manifest, replayed.listed.id, replayed.listed.nonce);
+  FREYJA_ASSIGN_OR_RETURN(const auto file, OpenDataFile(parts_.directory, identity,
+                                                        manifest.generation, /*writable=*/false));
+  RecordScanner scanner(*file, identity.ChecksumSeed(), format::kSegmentHeaderBytes, replayed.end);
+  ScannedRecord scanned;
+  while (scanner.offset() < replayed.end) {
+    FREYJA_ASSIGN_OR_RETURN(const bool found, scanner.Next(scanned));
+    if (!found) {
+      return Status(StatusCode::kIoError, format::DataFileName(replayed.listed.id) + ": offset " +
+                                              std::to_string(scanner.offset()) +
+                                              ": a record that verified before does not any more");
+    }
+    if (scanned.record.sequence <= after_sequence) continue;
+    if (copies.empty() || copies.back()->bytes() + scanned.bytes > parts_.segment_bytes) {
+      FREYJA_ASSIGN_OR_RETURN(const std::uint64_t id, parts_.ids.Next());
+      FREYJA_ASSIGN_OR_RETURN(
+          auto copy,
+          SealedWriter::Create(parts_.directory,
+                               {.identity = IdentityOf(manifest, id, parts_.random.Next64()),
+                                .manifest_generation = parts_.manifest.generation(),
+                                .hash_seed = manifest.hash_seed,
+                                .temp_dir = {}}));
+      copies.push_back(std::move(copy));
+    }
+    FREYJA_ASSIGN_OR_RETURN([[maybe_unused]] const std::uint64_t offset,
+                            copies.back()->Append(scanned.record));
+    ++recovered_.tail_records_copied;
+  }
+  return Status::Ok();
+}
+
+Status Recovery::FinishCopies(std::vector<std::unique_ptr<SealedWriter>>& copies) {
+  for (auto& copy : copies) {
+    FREYJA_RETURN_IF_ERROR(copy->Seal());
+    FREYJA_RETURN_IF_ERROR(copy->Verify());
+  }
+  return parts_.directory.Sync();
+}
+
+Status Recovery::SealLog(const format::Manifest& manifest, const LogReplay& replay) {
+  const std::uint64_t in_place_through =
+      manifest.clean ? replay.last_sequence : std::min(replay.watermark, replay.last_sequence);
+  std::vector<std::unique_ptr<SealedWriter>> copies;
+  const auto copy_all = [&]() -> Status {
+    for (auto& copy : copies) copy->Abandon();
+    copies.clear();
+    recovered_.tail_records_copied = 0;
+    for (const ReplayedSegment& replayed : replay.segments) {
+      if (replayed.last_sequence <= in_place_through) continue;
+      FREYJA_RETURN_IF_ERROR(CopyRest(manifest, replayed, in_place_through, copies));
+    }
+    return FinishCopies(copies);
+  };
+  const Status copied = parts_.reserve.RunWith(copy_all);
+  if (!copied.ok()) {
+    for (auto& copy : copies) copy->Abandon();
+    return copied;
+  }
+
+  std::vector<InPlace> kept;
+  for (const ReplayedSegment& replayed : replay.segments) {
+    if (replayed.last_sequence == 0 || replayed.first_sequence > in_place_through) continue;
+    FREYJA_ASSIGN_OR_RETURN(auto loaded,
+                            LoadLogSegment(manifest, replayed, in_place_through, /*writable=*/false));
+    kept.push_back(std::move(loaded));
+  }
+  for (const InPlace& segment : kept) {
+    const Status hint =
+        WriteHint(parts_.directory, HintHeaderOf(manifest.store, segment.summary), segment.entries);
+    static_cast<void>(hint);  // the next open scans
+  }
+
+  std::uint64_t last = 0;
+  const Status committed = parts_.reserve.RunWith([&]() -> Status {
+    return parts_.manifest
+        .Commit([&](format::Manifest& next) {
+          for (const InPlace& segment : kept) next.sealed.push_back(segment.summary);
+          for (const auto& copy : copies) next.sealed.push_back(copy->sealed());
+          last = manifest.clean ? replay.last_sequence : next.reserved_sequence;
+          next.log.clear();
+          next.log_first_sequence = last + 1;
+          next.watermark = std::max(next.watermark, last);
+          return Status::Ok();
+        })
+        .status;
+  });
+  FREYJA_RETURN_IF_ERROR(committed);
+  recovered_.last_sequence = last;
+  recovered_.durable_sequence = last;
+
+  for (const InPlace& segment : kept) {
+    segment.segment->set_sealed(segment.summary);
+    segment.segment->set_state(SegmentState::kSealed);
+    const Status released = segment.segment->file().ReleaseTail(segment.summary.data_bytes);
+    static_cast<void>(released);
+  }
+  for (const auto& copy : copies) {
+    FREYJA_ASSIGN_OR_RETURN(auto segment, copy->Map());
+    FREYJA_ASSIGN_OR_RETURN(const auto entries,
+                            ReadHintEntries(parts_.directory, HintHeaderOf(manifest.store, copy->sealed())));
+    FREYJA_RETURN_IF_ERROR(RegisterSealed(std::move(segment), entries, builder_));
+  }
+  return Status::Ok();
+}
+
+Status Recovery::ReadLogInPlace(const format::Manifest& manifest, const LogReplay& replay) {
+  for (const ReplayedSegment& replayed : replay.segments) {
+    if (replayed.last_sequence == 0) continue;
+    FREYJA_ASSIGN_OR_RETURN([[maybe_unused]] const InPlace loaded,
+                            LoadLogSegment(manifest, replayed, replay.last_sequence, /*writable=*/false));
+  }
+  recovered_.log.clear();
+  return Status::Ok();
+}
+
+// --- After the commit -----------------------------------------------------------------
+
+void Recovery::DeleteUnlisted() {
+  const auto names = parts_.directory.file_system().List(parts_.directory.path());
+  if (!names) return;
+  const std::set<std::uint64_t> listed = ListedIds(parts_.manifest.Current());
+  for (const std::string& name : *names) {
+    const format::ParsedFileName parsed = format::ParseFileName(name);
+    const bool ours = parsed.kind != format::FileKind::kForeign;
+    if ((ours && !listed.contains(parsed.segment_id)) || name == format::kManifestTempName) {
+      parts_.directory.RemoveBestEffort(parts_.directory.path() / name);
+    }
+  }
+}
+
+}  // namespace freyja::engine

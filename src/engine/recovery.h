@@ -1,0 +1,96 @@
+// Recovery: from the files of a directory to an index and a log that can go on.
+//
+// The steps (docs/architecture.md, "The life of a recovery"):
+//  1. Look at every file first: one that is newer than the manifest means that an older
+//     manifest was put back; then nothing is changed.
+//  2. For writing: sync manifest and directory, clear the clean mark durably.
+//  3. Load the sealed segments, from their hints or by scanning.
+//  4. Replay the log (log_replay.h). After a clean close it goes on where it ended. After
+//     any other end nothing is ever appended to it again: what lies through the watermark
+//     is sealed in place, the valid rest is copied to a fresh segment, numbers kept.
+//  5. Commit that as a manifest of its own; a new log starts at the reserved number.
+//  6. Build the index: for each key the highest number wins.
+//  7. Only then delete the files that the manifest doesn't list, and no others.
+// A crash inside any step leaves a directory for which the steps do the same again.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/environment.h"
+#include "engine/directory.h"
+#include "engine/id_allocator.h"
+#include "engine/index.h"
+#include "engine/index_builder.h"
+#include "engine/log_replay.h"
+#include "engine/manifest_store.h"
+#include "engine/reserve.h"
+#include "engine/segment_table.h"
+
+namespace freyja::engine {
+
+class SealedWriter;
+
+struct Recovered {
+  // For a writable store: the log's segments, registered, mapped for writing; may be empty.
+  std::vector<Segment*> log;
+  std::uint64_t last_sequence = 0;
+  std::uint64_t durable_sequence = 0;
+  std::uint64_t tail_bytes_discarded = 0;
+  std::uint64_t tail_records_copied = 0;
+  // Not ok: asked for writing, but only reading is possible, and why.
+  Status read_only_reason;
+};
+
+class Recovery {
+ public:
+  struct Parts {
+    Directory& directory;
+    ManifestStore& manifest;
+    SegmentTable& segments;
+    Index& index;
+    IdAllocator& ids;
+    Reserve& reserve;
+    base::Random& random;
+    unsigned threads = 1;
+    std::uint64_t segment_bytes = 0;
+    bool read_only = false;
+  };
+  explicit Recovery(const Parts& parts) : parts_(parts) {}
+
+  Result<Recovered> Run();
+
+ private:
+  Status CheckUnlisted(const format::Manifest& manifest);
+  Status MakeManifestDurable();
+  Status ClearCleanMark();
+  Status LoadSealed(const format::Manifest& manifest);
+  Status LoadSealedSegment(const format::SealedSegment& sealed, IndexBuilder& builder);
+
+  // The three ends of a replay.
+  Status ContinueLog(const format::Manifest& manifest, const LogReplay& replay);
+  Status SealLog(const format::Manifest& manifest, const LogReplay& replay);
+  Status ReadLogInPlace(const format::Manifest& manifest, const LogReplay& replay);
+
+  // A part of a log segment that stays where it is: registered, and its entries loaded.
+  struct InPlace {
+    Segment* segment = nullptr;
+    format::SealedSegment summary;
+    std::vector<format::HintEntry> entries;
+  };
+  Result<InPlace> LoadLogSegment(const format::Manifest& manifest, const ReplayedSegment& replayed,
+                                 std::uint64_t last_sequence, bool writable);
+  Status CopyRest(const format::Manifest& manifest, const ReplayedSegment& replayed,
+                  std::uint64_t after_sequence, std::vector<std::unique_ptr<SealedWriter>>& copies);
+  Status FinishCopies(std::vector<std::unique_ptr<SealedWriter>>& copies);
+  Status RegisterSealed(std::unique_ptr<Segment> segment,
+                        const std::vector<format::HintEntry>& entries, IndexBuilder& builder);
+  void DeleteUnlisted();
+
+  const Parts parts_;
+  IndexBuilder builder_;
+  Recovered recovered_;
+};
+
+}  // namespace freyja::engine

@@ -1,0 +1,50 @@
+#include "engine/reserve.h"
+
+#include <algorithm>
+
+namespace freyja::engine {
+
+namespace {
+
+constexpr std::uint64_t kSmallestReserve = std::uint64_t{256} << 10;
+// Enough to rewrite the live rest of a segment that is mostly dead, whatever its size.
+constexpr std::uint64_t kLargestReserve = std::uint64_t{32} << 20;
+
+std::uint64_t ChooseBytes(Directory& directory, std::uint64_t asked, std::uint64_t segment_bytes) {
+  if (asked != 0) return asked;
+  const std::uint64_t wanted = std::min(segment_bytes, kLargestReserve) + kSmallestReserve;
+  const auto capacity = directory.file_system().Capacity(directory.path());
+  if (!capacity) return wanted;
+  return std::clamp(wanted, kSmallestReserve, std::max(kSmallestReserve, *capacity / 16));
+}
+
+}  // namespace
+
+Reserve::Reserve(Directory& directory, std::uint64_t bytes, std::uint64_t segment_bytes)
+    : directory_(directory), bytes_(ChooseBytes(directory, bytes, segment_bytes)) {}
+
+Status Reserve::Establish() {
+  base::MutexLock lock(mutex_);
+  if (whole_.load()) return Status::Ok();
+  const auto path = directory_.path() / format::kReserveName;
+  auto file = directory_.file_system().Open(path, io::OpenMode::kReadWrite);
+  if (!file) file = directory_.file_system().Open(path, io::OpenMode::kCreateNew);
+  if (!file) return file.error();
+  Status status = (*file)->Allocate(bytes_);
+  if (!status.ok()) {
+    directory_.RemoveBestEffort(path);
+    return status;
+  }
+  whole_.store(true);
+  return Status::Ok();
+}
+
+bool Reserve::Release() {
+  base::MutexLock lock(mutex_);
+  if (!whole_.load()) return false;
+  whole_.store(false);
+  directory_.RemoveBestEffort(directory_.path() / format::kReserveName);
+  return true;
+}
+
+}  // namespace freyja::engine

@@ -1,0 +1,98 @@
+#include "engine/sealed_writer.h"
+
+#include <utility>
+
+#include "base/status_macros.h"
+#include "engine/segment_file.h"
+#include "format/segment_header.h"
+
+namespace freyja::engine {
+
+SealedWriter::SealedWriter(Directory& directory, Target target, std::filesystem::path path,
+                           std::unique_ptr<io::File> file)
+    : directory_(directory),
+      target_(std::move(target)),
+      seed_(target_.identity.ChecksumSeed()),
+      path_(std::move(path)),
+      file_(std::move(file)),
+      offset_(format::kSegmentHeaderBytes) {}
+
+Result<std::unique_ptr<SealedWriter>> SealedWriter::Create(Directory& directory, Target target) {
+  const auto path = (target.temp_dir.empty() ? directory.path() : target.temp_dir) /
+                    format::DataFileName(target.identity.id);
+  auto file = CreateDataFile(directory, path, target.identity, target.manifest_generation);
+  if (!file) {
+    if (file.error().code() != StatusCode::kAlreadyExists) directory.RemoveBestEffort(path);
+    return std::unexpected(file.error());
+  }
+  return std::unique_ptr<SealedWriter>(
+      new SealedWriter(directory, std::move(target), path, *std::move(file)));
+}
+
+Result<std::uint64_t> SealedWriter::Append(format::Record record) {
+  record.begins_batch = false;
+  record.ends_batch = false;
+  record.watermark.reset();
+  const std::size_t bytes = format::EncodedRecordBytes(record);
+  if (piece_bytes_ + bytes > piece_.size()) {
+    FREYJA_RETURN_IF_ERROR(Flush());
+    if (piece_.size() < std::max(bytes, kPieceBytes)) piece_.resize(std::max(bytes, kPieceBytes));
+  }
+  const auto out = std::span(piece_).subspan(piece_bytes_);
+  format::EncodeRecord(record, seed_, out);
+  const std::uint64_t offset = offset_;
+  const ScannedRecord scanned{.offset = offset,
+                              .bytes = bytes,
+                              .checksum = base::Load<std::uint32_t>(out.data()),
+                              .record = record};
+  entries_.push_back(MakeHintEntry(scanned, target_.hash_seed));
+  summary_.Add(scanned);
+  piece_bytes_ += bytes;
+  offset_ += bytes;
+  return offset;
+}
+
+Status SealedWriter::Flush() {
+  if (piece_bytes_ == 0) return Status::Ok();
+  const Status written = file_->WriteAt(offset_ - piece_bytes_, std::span(piece_).first(piece_bytes_));
+  piece_bytes_ = 0;
+  return written;
+}
+
+Status SealedWriter::Seal() {
+  FREYJA_RETURN_IF_ERROR(Flush());
+  piece_ = {};
+  FREYJA_RETURN_IF_ERROR(file_->Sync());
+  sealed_ = summary_.Finish(target_.identity);
+  FREYJA_RETURN_IF_ERROR(
+      WriteHint(directory_, HintHeaderOf(target_.identity.store, sealed_), entries_));
+  entries_ = {};
+  return Status::Ok();
+}
+
+Status SealedWriter::Verify() {
+  file_->DropCache();
+  return ScanSealed(*file_, target_.identity, sealed_,
+                    [](const ScannedRecord&) { return Status::Ok(); });
+}
+
+Status SealedWriter::MoveIntoPlace() {
+  if (target_.temp_dir.empty()) return Status::Ok();
+  const auto final_path = directory_.DataPath(id());
+  FREYJA_RETURN_IF_ERROR(directory_.file_system().Rename(path_, final_path));
+  path_ = final_path;
+  return Status::Ok();
+}
+
+Result<std::unique_ptr<Segment>> SealedWriter::Map() {
+  FREYJA_ASSIGN_OR_RETURN(auto file, directory_.file_system().Open(path_, io::OpenMode::kRead));
+  return MapSealedSegment(std::move(file), target_.identity, sealed_);
+}
+
+void SealedWriter::Abandon() {
+  file_.reset();
+  directory_.RemoveBestEffort(path_);
+  directory_.RemoveBestEffort(directory_.HintPath(id()));
+}
+
+}  // namespace freyja::engine

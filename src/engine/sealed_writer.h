@@ -1,0 +1,74 @@
+// Writes one segment that is sealed from birth: the output of a compaction, or the copy
+// that recovery makes of a log's undurable end.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "engine/directory.h"
+#include "engine/segment.h"
+#include "engine/segment_summary.h"
+#include "format/hint.h"
+#include "format/manifest.h"
+#include "format/record.h"
+
+namespace freyja::engine {
+
+// Order of calls: Append…, Seal, Verify, MoveIntoPlace, Map. Until a manifest lists the
+// segment its files mean nothing; Abandon (or the next open) removes them.
+//
+// Memory: two pieces of kPieceBytes or one record, if that is longer, and 32 bytes a record.
+// Not thread-safe.
+class SealedWriter {
+ public:
+  static constexpr std::size_t kPieceBytes = std::size_t{2} << 20;
+
+  struct Target {
+    format::SegmentIdentity identity;
+    std::uint64_t manifest_generation = 0;
+    std::uint64_t hash_seed = 0;
+    std::filesystem::path temp_dir;  // empty: in the store's directory
+  };
+
+  static Result<std::unique_ptr<SealedWriter>> Create(Directory& directory, Target target);
+
+  // Where the record went. Batch flags and watermark are left out: they belong to the log.
+  // Numbers and expiry are kept.
+  Result<std::uint64_t> Append(format::Record record);
+  std::uint64_t bytes() const { return offset_; }
+  std::uint64_t id() const { return target_.identity.id; }
+
+  // Writes what is buffered, the hint as well, and syncs both files.
+  Status Seal();
+  const format::SealedSegment& sealed() const { return sealed_; }
+  // Reads the file again, past the page cache where the file system allows it, and compares
+  // it with what was meant: count, bounds and checksums.
+  Status Verify();
+  // Renames from the temporary directory. The caller syncs the directory afterwards.
+  Status MoveIntoPlace();
+  // After MoveIntoPlace.
+  Result<std::unique_ptr<Segment>> Map();
+  // Removes the files, as far as that can be done.
+  void Abandon();
+
+ private:
+  SealedWriter(Directory& directory, Target target, std::filesystem::path path,
+               std::unique_ptr<io::File> file);
+  Status Flush();
+
+  Directory& directory_;
+  const Target target_;
+  const std::uint32_t seed_;
+  std::filesystem::path path_;  // of the data file, where it is now
+  std::unique_ptr<io::File> file_;
+  std::vector<std::byte> piece_;  // not yet written
+  std::size_t piece_bytes_ = 0;
+  std::uint64_t offset_;  // of the next record in the file
+  SummaryBuilder summary_;
+  std::vector<format::HintEntry> entries_;
+  format::SealedSegment sealed_;
+};
+
+}  // namespace freyja::engine

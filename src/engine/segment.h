@@ -1,0 +1,101 @@
+// One segment as the running store holds it: its file, its one mapping, its counters.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "engine/location.h"
+#include "format/ids.h"
+#include "format/manifest.h"
+#include "freyja/stats.h"
+#include "io/file_system.h"
+
+namespace freyja::engine {
+
+// Thread safety: constants may be read by anyone who keeps the segment alive (an epoch
+// opened before it was retired, a pin, a snapshot, or the log). Counters are atomics.
+// `summary` is written by the writer's leader or by the sealer, see there.
+class Segment {
+ public:
+  Segment(const format::SegmentIdentity& identity, std::unique_ptr<io::File> file,
+          std::unique_ptr<io::Mapping> mapping)
+      : identity_(identity),
+        seed_(identity.ChecksumSeed()),
+        base_(mapping->data()),
+        limit_(mapping->size()),
+        file_(std::move(file)),
+        mapping_(std::move(mapping)) {}
+  Segment(const Segment&) = delete;
+  Segment& operator=(const Segment&) = delete;
+
+  const format::SegmentIdentity& identity() const { return identity_; }
+  std::uint64_t id() const { return identity_.id; }
+  std::uint32_t seed() const { return seed_; }
+  std::uint32_t slot() const { return slot_; }
+  std::byte* base() const { return base_; }
+  // Reads and appends stay below this offset.
+  std::uint64_t limit() const { return limit_; }
+  io::File& file() const { return *file_; }
+  io::Mapping& mapping() const { return *mapping_; }
+  std::string name() const { return format::DataFileName(identity_.id); }
+
+  // Bytes from `offset` on, clamped to the end of the segment.
+  std::span<const std::byte> BytesAt(std::uint64_t offset) const {
+    return offset < limit_ ? std::span<const std::byte>(base_ + offset, limit_ - offset)
+                           : std::span<const std::byte>();
+  }
+  std::span<const std::byte> BytesAt(Location location) const { return BytesAt(location.offset()); }
+
+  // What the index points to in this segment; changed under the page lock of the key.
+  void AddLive(std::uint64_t bytes) {
+    live_records_.fetch_add(1, std::memory_order_relaxed);  // a statistic, orders nothing
+    live_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  }
+  void RemoveLive(std::uint64_t bytes) {
+    live_records_.fetch_sub(1, std::memory_order_relaxed);
+    live_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+  }
+  std::uint64_t live_records() const { return live_records_.load(); }
+  std::uint64_t live_bytes() const { return live_bytes_.load(); }
+
+  void Pin() { pins_.fetch_add(1); }
+  void Unpin() { pins_.fetch_sub(1); }
+  std::uint64_t pins() const { return pins_.load(); }
+
+  SegmentState state() const { return state_.load(); }
+  void set_state(SegmentState state) { state_.store(state); }
+
+  // A sealed segment's entry of the manifest; set before the state becomes kSealed.
+  const format::SealedSegment& sealed() const { return sealed_; }
+  void set_sealed(const format::SealedSegment& sealed) { sealed_ = sealed; }
+
+  // While in the log: end and contents of what has been appended, for statistics.
+  std::atomic<std::uint64_t> log_end{0};
+  std::atomic<std::uint64_t> log_records{0};
+  std::atomic<std::uint64_t> log_tombstones{0};
+  std::atomic<std::uint64_t> log_first_sequence{0};
+  std::atomic<std::uint64_t> log_last_sequence{0};
+
+ private:
+  friend class SegmentTable;
+
+  const format::SegmentIdentity identity_;
+  const std::uint32_t seed_;
+  std::uint32_t slot_ = 0;  // constant once registered
+  std::byte* const base_;
+  const std::uint64_t limit_;
+  const std::unique_ptr<io::File> file_;
+  const std::unique_ptr<io::Mapping> mapping_;
+  format::SealedSegment sealed_;
+
+  // Counters on a line of their own: readers load the fields above on every get.
+  alignas(64) std::atomic<std::uint64_t> live_records_{0};
+  std::atomic<std::uint64_t> live_bytes_{0};
+  std::atomic<std::uint64_t> pins_{0};
+  std::atomic<SegmentState> state_{SegmentState::kPrepared};
+};
+
+}  // namespace freyja::engine

@@ -1,0 +1,157 @@
+#include "engine/segment_file.h"
+
+#include <array>
+
+#include "base/status_macros.h"
+#include "engine/segment_summary.h"
+#include "format/segment_header.h"
+
+namespace freyja::engine {
+
+namespace {
+
+Status CorruptionAt(const std::string& file, std::uint64_t offset, std::string_view what) {
+  return Status(StatusCode::kCorruption,
+                file + ": offset " + std::to_string(offset) + ": " + std::string(what));
+}
+
+Result<std::vector<std::byte>> ReadExactly(io::File& file, std::uint64_t offset, std::uint64_t bytes) {
+  std::vector<std::byte> out(bytes);
+  FREYJA_ASSIGN_OR_RETURN(const std::size_t read, file.ReadAt(offset, out));
+  if (read != bytes) {
+    return std::unexpected(CorruptionAt(file.path(), offset + read, "file ends too early"));
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<io::File>> CreateDataFile(Directory& directory, const std::filesystem::path& path,
+                                                 const format::SegmentIdentity& identity,
+                                                 std::uint64_t manifest_generation) {
+  FREYJA_ASSIGN_OR_RETURN(auto file, directory.file_system().Open(path, io::OpenMode::kCreateNew));
+  std::array<std::byte, format::kSegmentHeaderBytes> header{};
+  format::EncodeSegmentHeader({.identity = identity, .generation = manifest_generation}, header);
+  FREYJA_RETURN_IF_ERROR(file->WriteAt(0, header));
+  return file;
+}
+
+Result<std::unique_ptr<io::File>> OpenDataFile(Directory& directory,
+                                               const format::SegmentIdentity& identity,
+                                               std::uint64_t manifest_generation, bool writable) {
+  const std::string name = format::DataFileName(identity.id);
+  auto opened = directory.file_system().Open(
+      directory.DataPath(identity.id), writable ? io::OpenMode::kReadWrite : io::OpenMode::kRead);
+  if (!opened) {
+    if (opened.error().code() != StatusCode::kNotFound) return opened;
+    return std::unexpected(Status(StatusCode::kCorruption,
+                                  name + ": listed in the manifest, but the file is missing"));
+  }
+  std::array<std::byte, format::kSegmentHeaderBytes> bytes{};
+  FREYJA_ASSIGN_OR_RETURN(const std::size_t read, (*opened)->ReadAt(0, bytes));
+  const auto header = format::DecodeSegmentHeader(std::span(bytes).first(read));
+  if (!header) {
+    return std::unexpected(
+        Status(header.error().code(), name + ": offset 0: " + header.error().message()));
+  }
+  if (header->identity != identity) {
+    return std::unexpected(CorruptionAt(name, 0, "the header is that of another segment or store"));
+  }
+  if (header->generation > manifest_generation) {
+    return std::unexpected(CorruptionAt(
+        name, 0, "the segment is newer than the manifest: an older MANIFEST was put back"));
+  }
+  return opened;
+}
+
+Result<std::unique_ptr<Segment>> MapSealedSegment(std::unique_ptr<io::File> file,
+                                                  const format::SegmentIdentity& identity,
+                                                  const format::SealedSegment& sealed) {
+  FREYJA_ASSIGN_OR_RETURN(const std::uint64_t size, file->Size());
+  if (size < sealed.data_bytes) {
+    return std::unexpected(CorruptionAt(format::DataFileName(identity.id), size,
+                                        "the file is shorter than the manifest says (" +
+                                            std::to_string(sealed.data_bytes) + " bytes)"));
+  }
+  FREYJA_ASSIGN_OR_RETURN(auto mapping, file->Map(sealed.data_bytes, /*writable=*/false));
+  mapping->AdviseRandom();
+  auto segment = std::make_unique<Segment>(identity, std::move(file), std::move(mapping));
+  segment->set_sealed(sealed);
+  segment->set_state(SegmentState::kSealed);
+  return segment;
+}
+
+Status ScanSealed(io::File& file, const format::SegmentIdentity& identity,
+                  const format::SealedSegment& sealed,
+                  const std::function<Status(const ScannedRecord&)>& visit) {
+  const std::string name = format::DataFileName(identity.id);
+  RecordScanner scanner(file, identity.ChecksumSeed(), format::kSegmentHeaderBytes, sealed.data_bytes);
+  SummaryBuilder builder;
+  ScannedRecord scanned;
+  while (scanner.offset() < sealed.data_bytes) {
+    FREYJA_ASSIGN_OR_RETURN(const bool found, scanner.Next(scanned));
+    if (!found) return CorruptionAt(name, scanner.offset(), "the record does not verify");
+    builder.Add(scanned);
+    FREYJA_RETURN_IF_ERROR(visit(scanned));
+  }
+  if (builder.Finish(identity) != sealed) {
+    return CorruptionAt(name, format::kSegmentHeaderBytes,
+                        "the records are not those the manifest lists (count, checksum or bounds)");
+  }
+  return Status::Ok();
+}
+
+Status WriteHint(Directory& directory, const format::HintHeader& header,
+                 std::span<const format::HintEntry> entries) {
+  const auto path = directory.HintPath(header.identity.id);
+  directory.RemoveBestEffort(path);
+  const std::vector<std::byte> bytes = format::EncodeHint(header, entries);
+  auto file = directory.file_system().Open(path, io::OpenMode::kCreateNew);
+  if (!file) return file.error();
+  Status status = (*file)->WriteAt(0, bytes);
+  if (status.ok()) status = (*file)->Sync();
+  if (!status.ok()) directory.RemoveBestEffort(path);
+  return status;
+}
+
+namespace {
+
+struct OpenHint {
+  std::unique_ptr<io::File> file;
+  format::HintLayout layout;
+};
+
+Result<OpenHint> OpenMatchingHint(Directory& directory, const format::HintHeader& expected) {
+  FREYJA_ASSIGN_OR_RETURN(auto file, directory.file_system().Open(
+                                         directory.HintPath(expected.identity.id), io::OpenMode::kRead));
+  FREYJA_ASSIGN_OR_RETURN(const auto bytes, ReadExactly(*file, 0, format::kHintHeaderBytes));
+  FREYJA_ASSIGN_OR_RETURN(const format::HintHeader header, format::DecodeHintHeader(bytes));
+  FREYJA_ASSIGN_OR_RETURN(const std::uint64_t size, file->Size());
+  const format::HintLayout layout = format::LayoutOf(header);
+  if (header != expected || size != layout.file_bytes) {
+    return std::unexpected(CorruptionAt(format::HintFileName(expected.identity.id), 0,
+                                        "the hint belongs to another state of its data file"));
+  }
+  return OpenHint{std::move(file), layout};
+}
+
+}  // namespace
+
+Result<std::vector<format::HintEntry>> ReadHintEntries(Directory& directory,
+                                                       const format::HintHeader& expected) {
+  FREYJA_ASSIGN_OR_RETURN(const OpenHint hint, OpenMatchingHint(directory, expected));
+  FREYJA_ASSIGN_OR_RETURN(
+      const auto bytes, ReadExactly(*hint.file, hint.layout.entries_offset, hint.layout.entries_bytes + 8));
+  return format::DecodeHintEntries(expected, bytes);
+}
+
+std::vector<std::byte> ReadHintFilter(Directory& directory, const format::HintHeader& expected) {
+  const auto hint = OpenMatchingHint(directory, expected);
+  if (!hint) return {};
+  const auto bytes = ReadExactly(*hint->file, hint->layout.filter_offset, hint->layout.filter_bytes + 8);
+  if (!bytes) return {};
+  auto filter = format::DecodeHintFilter(expected, *bytes);
+  return filter ? *std::move(filter) : std::vector<std::byte>{};
+}
+
+}  // namespace freyja::engine

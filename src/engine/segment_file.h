@@ -1,0 +1,52 @@
+// Creating, opening and checking data files and hints. Stateless.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/directory.h"
+#include "engine/record_scanner.h"
+#include "engine/segment.h"
+#include "format/hint.h"
+#include "format/manifest.h"
+
+namespace freyja::engine {
+
+// Creates `path`, which must not exist, and writes its header; nothing is synced.
+Result<std::unique_ptr<io::File>> CreateDataFile(Directory& directory, const std::filesystem::path& path,
+                                                 const format::SegmentIdentity& identity,
+                                                 std::uint64_t manifest_generation);
+
+// Opens a listed data file and checks its header: identity, and generation not above the
+// manifest's. A missing, short or foreign file is kCorruption.
+Result<std::unique_ptr<io::File>> OpenDataFile(Directory& directory,
+                                               const format::SegmentIdentity& identity,
+                                               std::uint64_t manifest_generation, bool writable);
+
+// Maps a sealed segment read-only, up to its exact end.
+Result<std::unique_ptr<Segment>> MapSealedSegment(std::unique_ptr<io::File> file,
+                                                  const format::SegmentIdentity& identity,
+                                                  const format::SealedSegment& sealed);
+
+// Calls visit(record) for each record of a sealed segment, in file order, and checks the
+// whole against `sealed`: the end, the count, the checksum, the bounds. kCorruption names
+// file and offset. A visit that returns an error ends the scan with it.
+Status ScanSealed(io::File& file, const format::SegmentIdentity& identity,
+                  const format::SealedSegment& sealed,
+                  const std::function<Status(const ScannedRecord&)>& visit);
+
+// Writes and syncs `<id>.hint`, replacing one that an earlier attempt left. The directory
+// is not synced. On an error no hint is left behind (as far as that can be done).
+Status WriteHint(Directory& directory, const format::HintHeader& header,
+                 std::span<const format::HintEntry> entries);
+
+// The entries of the hint of a sealed segment. Any error means: scan the segment instead.
+Result<std::vector<format::HintEntry>> ReadHintEntries(Directory& directory,
+                                                       const format::HintHeader& expected);
+// The filter alone; empty ("maybe") if it can't be read.
+std::vector<std::byte> ReadHintFilter(Directory& directory, const format::HintHeader& expected);
+
+}  // namespace freyja::engine

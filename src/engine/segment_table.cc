@@ -1,0 +1,41 @@
+#include "engine/segment_table.h"
+
+#include <new>
+
+namespace freyja::engine {
+
+SegmentTable::SegmentTable()
+    : slots_(static_cast<Segment**>(std::calloc(kSlots, sizeof(Segment*)))) {
+  if (!slots_) throw std::bad_alloc();
+}
+
+SegmentTable::~SegmentTable() {
+  for (std::uint32_t slot = 0; slot < used_slots_; ++slot) delete slots_[slot];
+}
+
+Result<Segment*> SegmentTable::Register(std::unique_ptr<Segment> segment) {
+  base::MutexLock lock(mutex_);
+  std::uint32_t slot = 0;
+  if (!free_slots_.empty()) {
+    slot = free_slots_.back();
+    free_slots_.pop_back();
+  } else if (used_slots_ < kSlots) {
+    free_slots_.reserve(used_slots_ + 1);  // so that Remove can't fail
+    slot = used_slots_++;
+  } else {
+    return std::unexpected(Status(StatusCode::kNoSpace, "all 2^20 segment slots are in use"));
+  }
+  segment->slot_ = slot;
+  Segment* registered = segment.release();
+  std::atomic_ref(slots_[slot]).store(registered);
+  return registered;
+}
+
+std::unique_ptr<Segment> SegmentTable::Remove(Segment* segment) {
+  base::MutexLock lock(mutex_);
+  std::atomic_ref(slots_[segment->slot()]).store(nullptr);
+  free_slots_.push_back(segment->slot());
+  return std::unique_ptr<Segment>(segment);
+}
+
+}  // namespace freyja::engine

@@ -1,0 +1,387 @@
+#include "engine/store.h"
+
+#include <algorithm>
+#include <array>
+#include <thread>
+
+#include "base/bytes.h"
+#include "base/status_macros.h"
+#include "format/record.h"
+#include "format/segment_header.h"
+
+namespace freyja::engine {
+
+using std::chrono::milliseconds;
+
+namespace {
+
+unsigned ChooseThreads(unsigned asked) {
+  return asked != 0 ? std::min(asked, 64u) : std::clamp(std::thread::hardware_concurrency(), 1u, 8u);
+}
+
+}  // namespace
+
+Store::Store(std::filesystem::path path, const Options& options, Environment environment)
+    : options_(options),
+      environment_(std::move(environment)),
+      directory_(*environment_.file_system, std::move(path), health_) {}
+
+Store::~Store() {
+  const Status ignored = Close();
+  static_cast<void>(ignored);
+}
+
+// --- State ----------------------------------------------------------------------------
+
+Status Store::CheckOpen() const {
+  if (closed_.load()) return Status(StatusCode::kClosed, "the store was closed");
+  return Status::Ok();
+}
+
+Status Store::CheckWritable() const {
+  FREYJA_RETURN_IF_ERROR(CheckOpen());
+  FREYJA_RETURN_IF_ERROR(read_only_reason_);
+  return health_.CheckWritable();
+}
+
+std::size_t Store::max_value_bytes() const {
+  return std::min<std::uint64_t>(
+      kMaxValueBytes, options_.segment_bytes - format::kSegmentHeaderBytes - kMinKeyBytes -
+                          format::kMaxRecordOverheadBytes - format::kRecordAlignment);
+}
+
+Status Store::CheckKey(std::string_view key) const {
+  if (key.size() < kMinKeyBytes) return Status(StatusCode::kInvalidArgument, "the key is empty");
+  if (key.size() > kMaxKeyBytes) {
+    return Status(StatusCode::kInvalidArgument, "the key has " + std::to_string(key.size()) +
+                                                    " bytes; the limit is " + std::to_string(kMaxKeyBytes));
+  }
+  return Status::Ok();
+}
+
+Status Store::CheckOperation(std::string_view key, std::string_view value) const {
+  FREYJA_RETURN_IF_ERROR(CheckKey(key));
+  const std::size_t limit = max_value_bytes() - std::min(max_value_bytes(), key.size() - kMinKeyBytes);
+  if (value.size() > std::min(limit, kMaxValueBytes)) {
+    return Status(StatusCode::kInvalidArgument,
+                  "the value has " + std::to_string(value.size()) + " bytes; the limit in segments of " +
+                      std::to_string(options_.segment_bytes) + " bytes and under a key of " +
+                      std::to_string(key.size()) + " is " + std::to_string(limit));
+  }
+  return Status::Ok();
+}
+
+Result<bool> Store::ResolveSync(freyja::Sync sync) const {
+  const freyja::Sync resolved = sync == freyja::Sync::kDefault ? options_.sync : sync;
+  if (resolved > freyja::Sync::kAlways) {
+    return std::unexpected(Status(StatusCode::kInvalidArgument, "WriteOptions::sync: unknown value"));
+  }
+  return resolved == freyja::Sync::kAlways;
+}
+
+// --- Writes ---------------------------------------------------------------------------
+
+WriteOperation Store::MakeOperation(std::string_view key, std::string_view value,
+                                    std::uint64_t expires_at_ms, bool is_delete) const {
+  WriteOperation operation;
+  operation.key = key;
+  operation.value = value;
+  operation.expires_at_ms = expires_at_ms;
+  operation.is_delete = is_delete;
+  operation.hash = format::HashKey(key, hash_seed_);
+  return operation;
+}
+
+Status Store::Put(std::string_view key, std::string_view value, const WriteOptions& options) {
+  FREYJA_RETURN_IF_ERROR(CheckWritable());
+  FREYJA_RETURN_IF_ERROR(CheckOperation(key, value));
+  FREYJA_ASSIGN_OR_RETURN(const bool sync, ResolveSync(options.sync));
+  const WriteOperation operation = MakeOperation(key, value, options.expires_at_ms, false);
+  {
+    const EpochGuard guard(epochs_);
+    index_->Prefetch(operation.hash.low);
+  }
+  return writer_->Write(std::span(&operation, 1), sync);
+}
+
+Result<bool> Store::Delete(std::string_view key, const WriteOptions& options) {
+  FREYJA_RETURN_IF_ERROR(CheckWritable());
+  FREYJA_RETURN_IF_ERROR(CheckKey(key));
+  FREYJA_ASSIGN_OR_RETURN(const bool sync, ResolveSync(options.sync));
+  return writer_->Delete(MakeOperation(key, {}, 0, true), sync);
+}
+
+Status Store::Write(const WriteBatch& batch, const WriteOptions& options) {
+  FREYJA_RETURN_IF_ERROR(CheckWritable());
+  FREYJA_ASSIGN_OR_RETURN(const bool sync, ResolveSync(options.sync));
+  if (batch.empty()) return Status::Ok();
+  std::vector<WriteOperation> operations;
+  operations.reserve(batch.size());
+  std::uint64_t total = sizeof(std::uint64_t) + format::kRecordAlignment;
+  for (const WriteBatch::Operation& operation : batch.operations()) {
+    const std::string_view value = operation.is_delete ? std::string_view() : operation.value;
+    FREYJA_RETURN_IF_ERROR(CheckOperation(operation.key, value));
+    total += base::RoundUp(operation.key.size() + value.size() + format::kRecordHeaderBytes +
+                               (operation.expires_at_ms != 0 ? sizeof(std::uint64_t) : 0),
+                           format::kRecordAlignment);
+    operations.push_back(MakeOperation(operation.key, value, operation.expires_at_ms, operation.is_delete));
+  }
+  const std::uint64_t limit = options_.segment_bytes - format::kSegmentHeaderBytes;
+  if (total > limit) {
+    return Status(StatusCode::kInvalidArgument, "the batch takes " + std::to_string(total) +
+                                                    " bytes; it must fit in one segment, of which " +
+                                                    std::to_string(limit) + " bytes can be used");
+  }
+  return writer_->Write(operations, sync);
+}
+
+Status Store::Sync() {
+  FREYJA_RETURN_IF_ERROR(CheckWritable());
+  return log_->SyncThrough(log_->appended());
+}
+
+Status Store::SealActive() {
+  FREYJA_RETURN_IF_ERROR(CheckWritable());
+  FREYJA_RETURN_IF_ERROR(writer_->RollActive());
+  for (;;) {
+    FREYJA_ASSIGN_OR_RETURN(const bool sealed, log_->SealOldest());
+    if (!sealed && !log_->HasFull()) return Status::Ok();
+    // Full, but a group of writers has not published its last records yet.
+    if (!sealed) std::this_thread::sleep_for(std::chrono::microseconds(100));
+  }
+}
+
+// --- Reads ----------------------------------------------------------------------------
+
+Result<std::optional<FoundRecord>> Store::FindVisible(std::string_view key, std::uint64_t hash) const {
+  FREYJA_ASSIGN_OR_RETURN(auto found, reader_->Find(key, hash));
+  if (found && found->record.expires_at_ms != 0 &&
+      found->record.expires_at_ms <= environment_.clock->WallMs()) {
+    return std::nullopt;
+  }
+  return found;
+}
+
+Result<bool> Store::Get(std::string_view key, std::string& value) const {
+  value.clear();
+  FREYJA_RETURN_IF_ERROR(CheckOpen());
+  FREYJA_RETURN_IF_ERROR(CheckKey(key));
+  const std::uint64_t hash = format::HashKey(key, hash_seed_).low;
+  const EpochGuard guard(epochs_);
+  FREYJA_ASSIGN_OR_RETURN(const auto found, FindVisible(key, hash));
+  if (!found) return false;
+  value.assign(found->record.value);
+  return true;
+}
+
+Result<std::optional<Store::Pinned>> Store::GetPinned(std::string_view key) const {
+  FREYJA_RETURN_IF_ERROR(CheckOpen());
+  FREYJA_RETURN_IF_ERROR(CheckKey(key));
+  const std::uint64_t hash = format::HashKey(key, hash_seed_).low;
+  const EpochGuard guard(epochs_);
+  FREYJA_ASSIGN_OR_RETURN(const auto found, FindVisible(key, hash));
+  if (!found) return std::nullopt;
+  return Pinned{std::make_unique<PinnedRecord>(*found->segment), found->record.value};
+}
+
+std::vector<Result<std::optional<std::string>>> Store::MultiGet(
+    std::span<const std::string_view> keys) const {
+  constexpr std::size_t kGroup = 16;  // misses in flight at once
+  std::vector<Result<std::optional<std::string>>> results;
+  results.reserve(keys.size());
+  if (const Status status = CheckOpen(); !status.ok()) {
+    results.assign(keys.size(), std::unexpected(status));
+    return results;
+  }
+  for (std::size_t start = 0; start < keys.size(); start += kGroup) {
+    const auto group = keys.subspan(start, std::min(kGroup, keys.size() - start));
+    std::array<std::uint64_t, kGroup> hashes{};
+    const EpochGuard guard(epochs_);
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      hashes[i] = format::HashKey(group[i], hash_seed_).low;
+      index_->Prefetch(hashes[i]);
+    }
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      const Location likely = index_->Find(hashes[i], [](Location) { return true; });
+      if (!likely.is_none()) reader_->Prefetch(likely);
+    }
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      if (const Status status = CheckKey(group[i]); !status.ok()) {
+        results.emplace_back(std::unexpected(status));
+        continue;
+      }
+      auto found = FindVisible(group[i], hashes[i]);
+      if (!found) {
+        results.emplace_back(std::unexpected(std::move(found).error()));
+      } else if (!*found) {
+        results.emplace_back(std::nullopt);
+      } else {
+        results.emplace_back(std::string((*found)->record.value));
+      }
+    }
+  }
+  return results;
+}
+
+Result<std::unique_ptr<IteratorImpl>> Store::NewIterator() const {
+  FREYJA_RETURN_IF_ERROR(CheckOpen());
+  return std::make_unique<IteratorImpl>(*index_, *reader_, *publisher_, *environment_.clock);
+}
+
+std::vector<PinnedSegment> Store::PinSegments() const {
+  std::vector<PinnedSegment> pinned;
+  const EpochGuard guard(epochs_);
+  segments_.ForEach([&](Segment& segment) {
+    if (segment.state() != SegmentState::kRetired) pinned.emplace_back(segment);
+  });
+  return pinned;
+}
+
+// --- Opening and closing --------------------------------------------------------------
+
+Result<std::unique_ptr<Store>> Store::Open(const std::filesystem::path& path, const Options& options,
+                                           Environment environment) {
+  std::unique_ptr<Store> store(new Store(path, options, std::move(environment)));
+  FREYJA_RETURN_IF_ERROR(store->Initialise());
+  return store;
+}
+
+Status Store::Initialise() {
+  options_.segment_bytes = base::RoundUp<std::uint64_t>(options_.segment_bytes, 4096);
+  FREYJA_RETURN_IF_ERROR(LockDirectory());
+  FREYJA_ASSIGN_OR_RETURN(const format::Manifest manifest, ReadOrCreateManifest());
+  uuid_ = manifest.store;
+  hash_seed_ = manifest.hash_seed;
+
+  manifest_ = std::make_unique<ManifestStore>(directory_, health_, manifest);
+  ids_ = std::make_unique<IdAllocator>(*manifest_, manifest.reserved_id);
+  reserve_ = std::make_unique<Reserve>(directory_, options_.reserve_bytes, options_.segment_bytes);
+  FREYJA_ASSIGN_OR_RETURN(index_, Index::Create(epochs_));
+  reader_ = std::make_unique<RecordReader>(*index_, segments_);
+  if (!options_.read_only) {
+    const Status held = reserve_->Establish();  // on a full disk: puts wait for space
+    if (!held.ok() && held.code() != StatusCode::kNoSpace) return held;
+  }
+
+  Recovery recovery({.directory = directory_,
+                     .manifest = *manifest_,
+                     .segments = segments_,
+                     .index = *index_,
+                     .ids = *ids_,
+                     .reserve = *reserve_,
+                     .random = *environment_.random,
+                     .threads = ChooseThreads(options_.recovery_threads),
+                     .segment_bytes = options_.segment_bytes,
+                     .read_only = options_.read_only});
+  FREYJA_ASSIGN_OR_RETURN(const Recovered recovered, recovery.Run());
+  tail_bytes_discarded_ = recovered.tail_bytes_discarded;
+  tail_records_copied_ = recovered.tail_records_copied;
+  if (options_.read_only) {
+    read_only_reason_ = Status(StatusCode::kReadOnly, "the store was opened read-only");
+  } else if (!recovered.read_only_reason.ok()) {
+    read_only_reason_ = Status(StatusCode::kReadOnly,
+                               "the disk had no room to open the store for writing: " +
+                                   recovered.read_only_reason.message());
+    health_.Report(recovered.read_only_reason);
+  }
+  StartWriting(recovered, manifest_->Current().reserved_sequence);
+  return Status::Ok();
+}
+
+Status Store::LockDirectory() {
+  io::FileSystem& fs = directory_.file_system();
+  FREYJA_ASSIGN_OR_RETURN(const bool exists, fs.Exists(directory_.path()));
+  if (!exists) {
+    if (!options_.create_if_missing || options_.read_only) {
+      return Status(StatusCode::kNotFound, directory_.path().string() + ": there is no such directory");
+    }
+    FREYJA_RETURN_IF_ERROR(fs.CreateDirectory(directory_.path()));
+  }
+  // Nothing of ours goes into a directory that is somebody else's.
+  FREYJA_ASSIGN_OR_RETURN(const bool has_manifest, fs.Exists(directory_.ManifestPath()));
+  if (!has_manifest) {
+    FREYJA_ASSIGN_OR_RETURN(const auto names, fs.List(directory_.path()));
+    for (const std::string& name : names) {
+      if (format::ParseFileName(name).kind == format::FileKind::kData) {
+        return Status(StatusCode::kCorruption, directory_.path().string() +
+                                                   ": holds data files (" + name + ") but no MANIFEST");
+      }
+      if (name != format::kLockName && name != format::kManifestTempName && name != format::kReserveName) {
+        return Status(StatusCode::kInvalidArgument,
+                      directory_.path().string() + ": not a FreyjaDB store, and not empty (" + name + ")");
+      }
+    }
+    if (!options_.create_if_missing || options_.read_only) {
+      return Status(StatusCode::kNotFound, directory_.path().string() + ": there is no store here");
+    }
+  }
+  FREYJA_ASSIGN_OR_RETURN(lock_, fs.Lock(directory_.path() / format::kLockName, !options_.read_only));
+  return Status::Ok();
+}
+
+Result<format::Manifest> Store::ReadOrCreateManifest() {
+  auto manifest = ManifestStore::Read(directory_);
+  if (!manifest && manifest.error().code() == StatusCode::kNotFound && options_.create_if_missing &&
+      !options_.read_only) {
+    return CreateManifest();
+  }
+  if (!manifest) {
+    return std::unexpected(Status(manifest.error().code(),
+                                  directory_.path().string() + ": " + manifest.error().message()));
+  }
+  if (options_.error_if_exists) {
+    return std::unexpected(
+        Status(StatusCode::kAlreadyExists, directory_.path().string() + ": there is a store already"));
+  }
+  return manifest;
+}
+
+Result<format::Manifest> Store::CreateManifest() {
+  base::Random& random = *environment_.random;
+  format::Manifest manifest;
+  manifest.generation = 1;
+  manifest.store = {.high = random.Next64(), .low = random.Next64()};
+  manifest.hash_seed = random.Next64();
+  const auto created = ManifestStore::Replace(directory_, health_, manifest);
+  if (!created.ok()) return std::unexpected(created.status);
+  // The directory's own entry, too, must survive; its parent may not be ours to sync.
+  const auto parent = std::filesystem::absolute(directory_.path()).parent_path();
+  const Status synced = directory_.file_system().SyncDirectory(parent);
+  static_cast<void>(synced);
+  return manifest;
+}
+
+void Store::StartWriting(const Recovered& recovered, std::uint64_t reserved_sequence) {
+  log_ = std::make_unique<Log>(
+      Log::Parts{directory_, *manifest_, health_, segments_, *ids_, *reserve_, *environment_.random},
+      Log::Start{.store = uuid_,
+                 .hash_seed = hash_seed_,
+                 .last_sequence = recovered.last_sequence,
+                 .durable_sequence = recovered.durable_sequence,
+                 .reserved_sequence = reserved_sequence,
+                 .segments = recovered.log,
+                 .segment_bytes = options_.segment_bytes,
+                 .wake_maintenance = [this] { maintenance_->Wake(); }});
+  publisher_ = std::make_unique<Publisher>(*index_, epochs_, segments_, *log_);
+  reaper_ = std::make_unique<Reaper>(directory_, segments_, epochs_, *publisher_);
+  writer_ = std::make_unique<Writer>(Writer::Parts{*log_, *publisher_, *reader_, epochs_, health_,
+                                                   *reserve_, *environment_.clock});
+  const bool by_time = options_.sync == freyja::Sync::kInterval;
+  maintenance_ = std::make_unique<Maintenance>(
+      Maintenance::Parts{*log_, *reaper_, epochs_, *reserve_, health_},
+      by_time ? std::optional<milliseconds>(options_.sync_interval) : std::nullopt);
+  if (read_only_reason_.ok()) maintenance_->Start();
+}
+
+Status Store::Close() {
+  if (closed_.exchange(true)) return Status::Ok();
+  if (!maintenance_) return Status::Ok();  // it never opened
+  maintenance_->Stop();
+  if (!read_only_reason_.ok()) return Status::Ok();
+  if (health_.poisoned()) return health_.CheckWritable();
+  const Status closed = log_->CloseCleanly();
+  reaper_->Collect();
+  return closed;
+}
+
+}  // namespace freyja::engine

@@ -1,0 +1,233 @@
+#include "engine/writer.h"
+
+#include <algorithm>
+#include <new>
+#include <optional>
+#include <ranges>
+
+#include "base/status_macros.h"
+#include "format/record.h"
+
+namespace freyja::engine {
+
+namespace {
+
+constexpr std::size_t kMaxGroupBytes = std::size_t{1} << 20;
+
+std::size_t PayloadBytes(std::span<const WriteOperation> operations) {
+  std::size_t bytes = 0;
+  for (const auto& operation : operations) bytes += operation.key.size() + operation.value.size();
+  return bytes;
+}
+
+format::Record ToRecord(const WriteOperation& operation) {
+  format::Record record;
+  record.key = operation.key;
+  record.is_tombstone = operation.is_delete;
+  if (!operation.is_delete) {
+    record.value = operation.value;
+    record.expires_at_ms = operation.expires_at_ms;
+  }
+  return record;
+}
+
+void Count(std::atomic<std::uint64_t>& counter, std::uint64_t by) {
+  counter.store(counter.load(std::memory_order_relaxed) + by,
+                std::memory_order_relaxed);  // one writer, the leader; a statistic
+}
+
+}  // namespace
+
+Status Writer::Write(std::span<const WriteOperation> operations, bool sync) {
+  Request request;
+  request.operations = operations;
+  request.sync = sync;
+  const auto result = Submit(request);
+  return result ? Status::Ok() : result.error();
+}
+
+Result<bool> Writer::Delete(const WriteOperation& operation, bool sync) {
+  Request request;
+  request.operations = std::span(&operation, 1);
+  request.sync = sync;
+  request.only_if_present = true;
+  return Submit(request);
+}
+
+Status Writer::RollActive() {
+  Request request;
+  request.roll = true;
+  const auto result = Submit(request);
+  return result ? Status::Ok() : result.error();
+}
+
+Result<bool> Writer::Submit(Request& request) {
+  base::MutexLock lock(queue_mutex_);
+  queue_.push_back(&request);
+  while (!request.done && queue_.front() != &request) request.turn.Wait(queue_mutex_);
+  if (request.done) return std::move(request.result);
+
+  TakeGroup();
+  queue_mutex_.Unlock();
+  RunGroup();
+  queue_mutex_.Lock();
+  for (Request* member : group_) {
+    queue_.pop_front();
+    member->done = true;
+    if (member != &request) member->turn.NotifyOne();
+  }
+  if (!queue_.empty()) queue_.front()->turn.NotifyOne();
+  return std::move(request.result);
+}
+
+void Writer::TakeGroup() {
+  group_.clear();
+  std::size_t bytes = 0;
+  for (Request* request : queue_) {
+    bytes += PayloadBytes(request->operations);
+    if (!group_.empty() && (bytes > kMaxGroupBytes || group_.size() >= kMaxGroupRequests)) break;
+    group_.push_back(request);
+  }
+}
+
+void Writer::RunGroup() {
+  pending_.clear();
+  touched_.clear();
+  for (Request* request : group_) {
+    try {
+      Append(*request);
+    } catch (const std::bad_alloc&) {
+      request->result = std::unexpected(
+          Status(StatusCode::kOutOfMemory, "not enough memory for the write; nothing was written"));
+    }
+  }
+  Status status;
+  try {
+    status = SyncAndPublish();
+  } catch (const std::bad_alloc&) {
+    status = Status(StatusCode::kOutOfMemory, "not enough memory to publish a write");
+    parts_.health.Poison(status);
+  }
+  if (!status.ok()) FailAppended(status);
+}
+
+void Writer::Append(Request& request) {
+  if (Status status = parts_.health.CheckWritable(); !status.ok()) {
+    request.result = std::unexpected(std::move(status));
+    return;
+  }
+  if (request.roll) {
+    if (Status status = parts_.log.RollNow(); !status.ok()) {
+      request.result = std::unexpected(std::move(status));
+    }
+    return;
+  }
+  if (request.only_if_present) {
+    // Refused or not, the answer stands and falls with what it was decided on.
+    request.appended = true;
+    bool expired = false;
+    request.result = IsPresent(request.operations.front(), &expired);
+    if (!request.result || !*request.result) return;
+    request.result = !expired;
+  }
+  Status status = CheckSpaceForPuts(request.operations);
+  if (status.ok()) status = AppendRecords(request);
+  request.appended = status.ok();
+  if (!status.ok()) request.result = std::unexpected(std::move(status));
+}
+
+Result<bool> Writer::IsPresent(const WriteOperation& operation, bool* expired) {
+  const auto appended = std::ranges::find_if(
+      pending_.rbegin(), pending_.rend(),
+      [&](const AppendedRecord& record) { return record.hash == operation.hash && record.key == operation.key; });
+  if (appended != pending_.rend()) return !appended->is_tombstone;
+  const EpochGuard guard(parts_.epochs);
+  FREYJA_ASSIGN_OR_RETURN(const auto found, parts_.reader.Find(operation.key, operation.hash.low));
+  if (!found) return false;
+  const std::uint64_t expiry = found->record.expires_at_ms;
+  *expired = expiry != 0 && expiry <= parts_.clock.WallMs();
+  return true;
+}
+
+Status Writer::CheckSpaceForPuts(std::span<const WriteOperation> operations) {
+  if (parts_.reserve.whole()) return Status::Ok();
+  if (std::ranges::all_of(operations, &WriteOperation::is_delete)) return Status::Ok();
+  const Status status = parts_.reserve.Establish();
+  if (status.ok()) return status;
+  return Status(StatusCode::kNoSpace,
+                "the disk is full; deletes and compaction still work and make room (" +
+                    status.message() + ")");
+}
+
+Status Writer::AppendRecords(const Request& request) {
+  Log& log = parts_.log;
+  const auto operations = request.operations;
+  pending_.reserve(pending_.size() + operations.size());  // nothing may fail once bytes are copied
+
+  const std::uint64_t watermark = log.durable();
+  const bool carries = watermark > carried_watermark_;
+  std::size_t total = carries ? sizeof(std::uint64_t) + format::kRecordAlignment : 0;
+  for (const auto& operation : operations) total += format::EncodedRecordBytes(ToRecord(operation));
+
+  const bool only_deletes = std::ranges::all_of(operations, &WriteOperation::is_delete);
+  FREYJA_ASSIGN_OR_RETURN(Segment* const segment, log.SegmentFor(total, only_deletes));
+  if (log.next_sequence() + operations.size() > log.reserved_sequence()) {
+    return Status(StatusCode::kNoSpace, "the reserved sequence numbers are used up");
+  }
+  if (touched_.empty() || touched_.back() != segment) touched_.push_back(segment);
+
+  std::uint64_t offset = log.append_offset();
+  const std::uint64_t start = offset;
+  std::uint64_t sequence = log.next_sequence();
+  std::uint64_t tombstones = 0;
+  for (std::size_t i = 0; i < operations.size(); ++i) {
+    format::Record record = ToRecord(operations[i]);
+    record.sequence = sequence++;
+    record.begins_batch = operations.size() > 1 && i == 0;
+    record.ends_batch = operations.size() > 1 && i + 1 == operations.size();
+    if (i == 0 && carries) record.watermark = watermark;
+    const std::size_t bytes = format::EncodeRecord(
+        record, segment->seed(), {segment->base() + offset, segment->limit() - offset});
+    pending_.push_back({.hash = operations[i].hash,
+                        .key = operations[i].key,
+                        .location = Location(segment->slot(), offset, bytes),
+                        .bytes = bytes,
+                        .is_tombstone = record.is_tombstone});
+    tombstones += record.is_tombstone ? 1 : 0;
+    offset += bytes;
+  }
+  if (carries) carried_watermark_ = watermark;
+  log.Appended(operations.size(), tombstones, offset - start);
+
+  Count(puts_, operations.size() - tombstones);
+  Count(deletes_, tombstones);
+  Count(user_bytes_, PayloadBytes(operations));
+  Count(log_bytes_, offset - start);
+  return Status::Ok();
+}
+
+Status Writer::SyncAndPublish() {
+  if (pending_.empty()) return Status::Ok();
+  // A store into a page that could not be written was lost; the record is a hole.
+  for (const Segment* segment : touched_) {
+    if (segment->mapping().faulted()) {
+      const Status fault(StatusCode::kIoError, segment->name() + ": a store into the mapping failed");
+      parts_.health.Poison(fault);
+      return fault;
+    }
+  }
+  const bool sync = std::ranges::any_of(
+      group_, [](const Request* request) { return request->appended && request->sync; });
+  if (sync) FREYJA_RETURN_IF_ERROR(parts_.log.SyncThrough(parts_.log.appended()));
+  const Status published = parts_.publisher.Publish(pending_, parts_.log.appended());
+  if (!published.ok()) parts_.health.Poison(published);
+  return published;
+}
+
+void Writer::FailAppended(const Status& status) {
+  for (Request* request : group_) {
+    if (request->appended) request->result = std::unexpected(status);
+  }
+}
+
+}  // namespace freyja::engine

@@ -1,0 +1,116 @@
+// The writer: one append order, group commit.
+//
+// The life of a write:
+//  1. Writers queue. The first in the queue is the leader; it takes those behind it along.
+//  2. For each request the leader decides conditions (does the key to delete exist?) against
+//     what has been appended, finds room, and copies the records into the active segment.
+//  3. If one of them asked for it, it makes the log durable: one sync for the group.
+//  4. It publishes the group in order: index, live counts, saved locations for snapshots.
+//  5. It answers all of them and hands over to the next in the queue.
+// So bytes, publication and acknowledgement follow the sequence numbers, a write that asked
+// for sync is visible only once it is durable, and an answer ("there was no such key")
+// returns only when what it was decided on is published.
+//
+// A request that fails before step 2 has copied anything leaves no trace. A failure after it
+// poisons the store: its numbers are given, and no later record may follow a hole.
+//
+// Thread safety: all public members may be called from any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/mutex.h"
+#include "engine/health.h"
+#include "engine/log.h"
+#include "engine/publisher.h"
+#include "engine/record_reader.h"
+#include "engine/reserve.h"
+#include "freyja/status.h"
+
+namespace freyja::engine {
+
+struct WriteOperation {
+  std::string_view key;
+  std::string_view value;
+  std::uint64_t expires_at_ms = 0;
+  bool is_delete = false;
+  format::KeyHash hash;
+};
+
+class Writer {
+ public:
+  struct Parts {
+    Log& log;
+    Publisher& publisher;
+    RecordReader& reader;
+    EpochManager& epochs;
+    Health& health;
+    Reserve& reserve;
+    base::Clock& clock;
+  };
+  explicit Writer(const Parts& parts) : parts_(parts), carried_watermark_(parts.log.durable()) {
+    group_.reserve(kMaxGroupRequests);
+  }
+
+  // Applies the operations as one; several become a batch. Limits have been checked.
+  Status Write(std::span<const WriteOperation> operations, bool sync);
+  // Removes one key. `false`: it was not there (or had expired), nothing was written.
+  Result<bool> Delete(const WriteOperation& operation, bool sync);
+  // Makes the active segment full, in order with the writes.
+  Status RollActive();
+
+  std::uint64_t puts() const { return puts_.load(); }
+  std::uint64_t deletes() const { return deletes_.load(); }
+  std::uint64_t user_bytes() const { return user_bytes_.load(); }
+  std::uint64_t log_bytes() const { return log_bytes_.load(); }
+
+ private:
+  static constexpr std::size_t kMaxGroupRequests = 256;
+
+  struct Request {
+    std::span<const WriteOperation> operations;
+    bool sync = false;
+    bool only_if_present = false;
+    bool roll = false;
+
+    bool appended = false;          // the leader's
+    Result<bool> result = true;     // the leader's until done
+    bool done = false;              // guarded by queue_mutex_
+    base::CondVar turn;
+  };
+
+  Result<bool> Submit(Request& request) FREYJA_EXCLUDES(queue_mutex_);
+  void TakeGroup() FREYJA_REQUIRES(queue_mutex_);
+  void RunGroup();
+  void Append(Request& request);
+  Status AppendRecords(const Request& request);
+  // Ok if puts may be written: the disk's reserve is whole.
+  Status CheckSpaceForPuts(std::span<const WriteOperation> operations);
+  // Whether the key is there, as of everything appended; *expired if only by the clock not.
+  Result<bool> IsPresent(const WriteOperation& operation, bool* expired);
+  Status SyncAndPublish();
+  void FailAppended(const Status& status);
+
+  const Parts parts_;
+
+  base::Mutex queue_mutex_;
+  std::deque<Request*> queue_ FREYJA_GUARDED_BY(queue_mutex_);
+
+  // The leader's.
+  std::vector<Request*> group_;
+  std::vector<AppendedRecord> pending_;  // appended by the group, not yet published
+  std::vector<const Segment*> touched_;  // segments the group's records lie in
+  std::uint64_t carried_watermark_;      // the last one a record carried
+
+  std::atomic<std::uint64_t> puts_{0};
+  std::atomic<std::uint64_t> deletes_{0};
+  std::atomic<std::uint64_t> user_bytes_{0};
+  std::atomic<std::uint64_t> log_bytes_{0};
+};
+
+}  // namespace freyja::engine

@@ -1,0 +1,227 @@
+#include "format/hint.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+#include "base/status_macros.h"
+#include "format/bloom.h"
+#include "format/preamble.h"
+#include "format/record.h"
+#include "format/segment_header.h"
+
+namespace freyja::format {
+namespace {
+
+constexpr std::string_view kHeaderWhat = "hint header";
+constexpr std::string_view kEntriesWhat = "hint entries";
+constexpr std::string_view kFilterWhat = "hint filter";
+
+// Offsets in the header; docs/file_format.md has the table.
+constexpr std::size_t kStoreHigh = 16;
+constexpr std::size_t kStoreLow = 24;
+constexpr std::size_t kId = 32;
+constexpr std::size_t kNonce = 40;
+constexpr std::size_t kDataBytes = 48;
+constexpr std::size_t kRecordCount = 56;
+constexpr std::size_t kFilterBytes = 64;
+constexpr std::size_t kRecordsCrc = 72;
+constexpr std::size_t kZeros = 76;
+constexpr std::size_t kHeaderChecksum = 92;
+
+// Behind the entries and behind the filter: checksum and four zeros.
+constexpr std::size_t kTrailerBytes = 8;
+
+// The last word of an entry: length in units, then these.
+constexpr std::uint32_t kLengthMask = (1U << 27) - 1;
+constexpr std::uint32_t kReservedBits = 7U << 27;
+constexpr std::uint32_t kTombstoneBit = 1U << 30;
+constexpr std::uint32_t kExpiryBit = 1U << 31;
+constexpr std::size_t kPackedOffset = 28;
+
+// What a 32-bit offset in units can address; also keeps the sums below from overflowing.
+constexpr std::uint64_t kMaxDataBytes = (std::uint64_t{1} << 32) * kRecordAlignment;
+
+using HeaderBytes = std::array<std::byte, kHintHeaderBytes>;
+
+HeaderBytes EncodeHeader(const HintHeader& header) {
+  HeaderBytes bytes{};
+  std::byte* const start = bytes.data();
+  EncodePreamble(kHintMagic, std::span(bytes).first<kPreambleBytes>());
+  base::Store(start + kStoreHigh, header.identity.store.high);
+  base::Store(start + kStoreLow, header.identity.store.low);
+  base::Store(start + kId, header.identity.id);
+  base::Store(start + kNonce, header.identity.nonce);
+  base::Store(start + kDataBytes, header.data_bytes);
+  base::Store(start + kRecordCount, header.record_count);
+  base::Store(start + kFilterBytes, header.filter_bytes);
+  base::Store(start + kRecordsCrc, header.records_crc);
+  base::Store(start + kHeaderChecksum,
+              base::Crc32c(0, std::span<const std::byte>(bytes).first(kHeaderChecksum)));
+  return bytes;
+}
+
+std::uint32_t ChecksumOf(const HeaderBytes& bytes) {
+  return base::Load<std::uint32_t>(bytes.data() + kHeaderChecksum);
+}
+
+void AppendTrailer(std::byte* to, std::uint32_t checksum) {
+  base::Store(to, checksum);
+  base::Store(to + sizeof checksum, std::uint32_t{0});
+}
+
+// Checks the length and the trailer of entries or filter, whose checksums are seeded with
+// the header's: the parts of one hint do not verify in another.
+Status CheckPart(const HintHeader& header, std::string_view what, std::uint64_t expected_bytes,
+                 std::span<const std::byte> bytes) {
+  if (bytes.size() < kTrailerBytes || bytes.size() - kTrailerBytes != expected_bytes) {
+    return Damaged(what, std::to_string(bytes.size()) + " bytes instead of " +
+                             std::to_string(expected_bytes + kTrailerBytes));
+  }
+  const std::byte* const trailer = bytes.data() + expected_bytes;
+  const std::uint32_t seed = ChecksumOf(EncodeHeader(header));
+  if (base::Load<std::uint32_t>(trailer) != base::Crc32c(seed, bytes.first(expected_bytes))) {
+    return Damaged(what, "checksum does not match");
+  }
+  if (base::Load<std::uint32_t>(trailer + 4) != 0) {
+    return Damaged(what, "bytes behind the checksum are not zero");
+  }
+  return Status::Ok();
+}
+
+// What an intact header can't say about any segment.
+Status CheckHeaderFields(const HintHeader& header) {
+  if (header.identity.id == 0) return Damaged(kHeaderWhat, "segment id 0 does not exist");
+  if (header.data_bytes < kSegmentHeaderBytes || header.data_bytes > kMaxDataBytes ||
+      header.data_bytes % kRecordAlignment != 0) {
+    return Damaged(kHeaderWhat, "impossible segment length " + std::to_string(header.data_bytes));
+  }
+  if (header.record_count > (header.data_bytes - kSegmentHeaderBytes) / kMinRecordBytes) {
+    return Damaged(kHeaderWhat, std::to_string(header.record_count) + " records do not fit in " +
+                                    std::to_string(header.data_bytes) + " bytes");
+  }
+  if (header.filter_bytes != BloomFilterBytes(header.record_count)) {
+    return Damaged(kHeaderWhat, "impossible filter length " + std::to_string(header.filter_bytes));
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+HintLayout LayoutOf(const HintHeader& header) {
+  HintLayout layout;
+  layout.entries_offset = kHintHeaderBytes;
+  layout.entries_bytes = header.record_count * kHintEntryBytes;
+  layout.filter_offset = layout.entries_offset + layout.entries_bytes + kTrailerBytes;
+  layout.filter_bytes = header.filter_bytes;
+  layout.file_bytes = layout.filter_offset + layout.filter_bytes + kTrailerBytes;
+  return layout;
+}
+
+void EncodeHintEntry(const HintEntry& entry, std::span<std::byte, kHintEntryBytes> out) {
+  base::Store(out.data(), entry.hash.low);
+  base::Store(out.data() + 8, entry.hash.high);
+  base::Store(out.data() + 16, entry.sequence);
+  base::Store(out.data() + 24, entry.offset_units);
+  base::Store(out.data() + kPackedOffset, (entry.length_units & kLengthMask) |
+                                              (entry.is_tombstone ? kTombstoneBit : 0) |
+                                              (entry.has_expiry ? kExpiryBit : 0));
+}
+
+HintEntry DecodeHintEntry(std::span<const std::byte, kHintEntryBytes> bytes) {
+  const auto packed = base::Load<std::uint32_t>(bytes.data() + kPackedOffset);
+  return {.hash = {.low = base::Load<std::uint64_t>(bytes.data()),
+                   .high = base::Load<std::uint64_t>(bytes.data() + 8)},
+          .sequence = base::Load<std::uint64_t>(bytes.data() + 16),
+          .offset_units = base::Load<std::uint32_t>(bytes.data() + 24),
+          .length_units = packed & kLengthMask,
+          .is_tombstone = (packed & kTombstoneBit) != 0,
+          .has_expiry = (packed & kExpiryBit) != 0};
+}
+
+std::vector<std::byte> EncodeHint(HintHeader header, std::span<const HintEntry> entries) {
+  header.record_count = entries.size();
+  header.filter_bytes = BloomFilterBytes(entries.size());
+  const HintLayout layout = LayoutOf(header);
+  std::vector<std::byte> file(layout.file_bytes);
+  const HeaderBytes header_bytes = EncodeHeader(header);
+  std::ranges::copy(header_bytes, file.begin());
+
+  const auto entries_part = std::span(file).subspan(layout.entries_offset, layout.entries_bytes);
+  const auto filter = std::span(file).subspan(layout.filter_offset, layout.filter_bytes);
+  std::span<std::byte> rest = entries_part;
+  for (const HintEntry& entry : entries) {
+    EncodeHintEntry(entry, rest.first<kHintEntryBytes>());
+    rest = rest.subspan(kHintEntryBytes);
+    AddToBloomFilter(filter, entry.hash);
+  }
+  const std::uint32_t seed = ChecksumOf(header_bytes);
+  AppendTrailer(entries_part.data() + entries_part.size(), base::Crc32c(seed, entries_part));
+  AppendTrailer(filter.data() + filter.size(), base::Crc32c(seed, filter));
+  return file;
+}
+
+Result<HintHeader> DecodeHintHeader(std::span<const std::byte> bytes) {
+  FREYJA_RETURN_IF_ERROR(CheckPreamble(kHintMagic, kHeaderWhat, bytes));
+  if (bytes.size() < kHintHeaderBytes) {
+    return std::unexpected(Damaged(kHeaderWhat, "ends early, after " +
+                                                    std::to_string(bytes.size()) + " of " +
+                                                    std::to_string(kHintHeaderBytes) + " bytes"));
+  }
+  const std::byte* const start = bytes.data();
+  if (base::Load<std::uint32_t>(start + kHeaderChecksum) !=
+      base::Crc32c(0, bytes.first(kHeaderChecksum))) {
+    return std::unexpected(Damaged(kHeaderWhat, "checksum does not match"));
+  }
+  const auto zeros = bytes.subspan(kZeros, kHeaderChecksum - kZeros);
+  if (std::ranges::any_of(zeros, [](std::byte b) { return b != std::byte{0}; })) {
+    return std::unexpected(Damaged(kHeaderWhat, "bytes at offset 76 are not zero"));
+  }
+  HintHeader header;
+  header.identity.store.high = base::Load<std::uint64_t>(start + kStoreHigh);
+  header.identity.store.low = base::Load<std::uint64_t>(start + kStoreLow);
+  header.identity.id = base::Load<std::uint64_t>(start + kId);
+  header.identity.nonce = base::Load<std::uint64_t>(start + kNonce);
+  header.data_bytes = base::Load<std::uint64_t>(start + kDataBytes);
+  header.record_count = base::Load<std::uint64_t>(start + kRecordCount);
+  header.filter_bytes = base::Load<std::uint64_t>(start + kFilterBytes);
+  header.records_crc = base::Load<std::uint32_t>(start + kRecordsCrc);
+  FREYJA_RETURN_IF_ERROR(CheckHeaderFields(header));
+  return header;
+}
+
+Result<std::vector<HintEntry>> DecodeHintEntries(const HintHeader& header,
+                                                 std::span<const std::byte> bytes) {
+  const std::uint64_t entries_bytes = LayoutOf(header).entries_bytes;
+  FREYJA_RETURN_IF_ERROR(CheckPart(header, kEntriesWhat, entries_bytes, bytes));
+  std::vector<HintEntry> entries;
+  entries.reserve(header.record_count);
+  std::uint64_t lowest_offset_units = kSegmentHeaderBytes / kRecordAlignment;
+  for (std::uint64_t at = 0; at < entries_bytes; at += kHintEntryBytes) {
+    const auto entry_bytes = bytes.subspan(at).first<kHintEntryBytes>();
+    const HintEntry entry = DecodeHintEntry(entry_bytes);
+    const std::uint64_t end_units = std::uint64_t{entry.offset_units} + entry.length_units;
+    const auto packed = base::Load<std::uint32_t>(entry_bytes.data() + kPackedOffset);
+    if ((packed & kReservedBits) != 0 || entry.sequence == 0 ||
+        entry.length_units < kMinRecordBytes / kRecordAlignment ||
+        entry.offset_units < lowest_offset_units ||
+        end_units > header.data_bytes / kRecordAlignment) {
+      return std::unexpected(
+          Damaged(kEntriesWhat, "impossible entry number " + std::to_string(at / kHintEntryBytes)));
+    }
+    lowest_offset_units = end_units;
+    entries.push_back(entry);
+  }
+  return entries;
+}
+
+Result<std::vector<std::byte>> DecodeHintFilter(const HintHeader& header,
+                                                std::span<const std::byte> bytes) {
+  FREYJA_RETURN_IF_ERROR(CheckPart(header, kFilterWhat, header.filter_bytes, bytes));
+  const auto filter = bytes.first(header.filter_bytes);
+  return std::vector<std::byte>(filter.begin(), filter.end());
+}
+
+}  // namespace freyja::format

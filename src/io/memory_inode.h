@@ -1,0 +1,132 @@
+// One file of the in-memory file system: what programs see of it, and what the disk
+// would still have after a power cut.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <span>
+#include <vector>
+
+#include "freyja/status.h"
+#include "io/memory_region.h"
+
+namespace freyja::io::memory {
+
+// Blocks of the disk.
+struct Space {
+  std::uint64_t capacity_blocks = 0;
+  std::uint64_t used_blocks = 0;
+
+  // A shrunken disk, or a crash image, may use more than it has.
+  std::uint64_t free_blocks() const {
+    return capacity_blocks > used_blocks ? capacity_blocks - used_blocks : 0;
+  }
+};
+
+// Decides what survives a crash.
+class Coin {
+ public:
+  Coin(std::uint64_t seed, double keep_probability) : random_(seed), keep_(keep_probability) {}
+  bool Keep() { return keep_(random_); }
+
+ private:
+  std::mt19937_64 random_;
+  std::bernoulli_distribution keep_;
+};
+
+// Guarded as a whole by the mutex of the file system it belongs to, except that stores
+// into mappings come at any time and faults() may be read at any time.
+//
+// "Current" is the page cache, "durable" the disk. Stores into mappings can't be seen
+// happening, so Sync compares the blocks that a writable mapping has covered since the
+// last one; blocks written by calls are tracked. Bytes past the size are zero in both.
+class Inode {
+ public:
+  explicit Inode(Space& space) : space_(space) {}
+  Inode(const Inode&) = delete;
+  Inode& operator=(const Inode&) = delete;
+
+  std::uint64_t size() const { return size_; }
+  std::uint64_t disk_bytes() const;
+
+  std::size_t Read(std::uint64_t offset, std::span<std::byte> out) const;
+  // kNoSpace writes what fits. kUnsupported: growth past the reserve of a mapped file,
+  // which is at least four times the size it had when it was mapped.
+  StatusCode Write(std::uint64_t offset, std::span<const std::byte> data);
+  StatusCode Allocate(std::uint64_t size);
+  StatusCode Truncate(std::uint64_t size);
+  void ReleaseTail(std::uint64_t offset);
+
+  StatusCode Sync();
+  // A failed sync that leaves its pages marked clean: what was dirty never reaches the
+  // disk, unless it is changed once more, although later syncs succeed.
+  void DropDirty();
+
+  // The address of the content, stable until the matching Unmap. `size` <= size().
+  Result<std::byte*> Map(std::uint64_t size, bool writable);
+  void Unmap(std::uint64_t size, bool writable);
+  // How often blocks under mappings have been lost; a mapping is faulted when this has
+  // grown since it was made.
+  const std::atomic<std::uint64_t>& faults() const { return faults_; }
+  // Loses the block at `offset`, which is less than size().
+  void LoseBlock(std::uint64_t offset);
+  // Damages one byte, on the disk too. False past the end.
+  bool FlipBits(std::uint64_t offset, std::byte mask);
+
+  // Users are directory entries, open files, mappings and locks. The last one to go
+  // gives the disk space back.
+  void AddUser() { ++users_; }
+  void RemoveUser();
+
+  bool TryLock(bool exclusive);
+  void Unlock(bool exclusive);
+
+  // Copies for crash images; no users, no mappings. Null if memory ran out.
+  std::shared_ptr<Inode> Clone(Space& space) const;
+  // `coin` null: everything unsynced is lost.
+  std::shared_ptr<Inode> AfterPowerLoss(Coin* coin, Space& space) const;
+
+ private:
+  struct Range {
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;
+  };
+
+  StatusCode Reserve(std::uint64_t bytes);
+  bool GrowDurable(std::uint64_t bytes);  // `bytes` within the content
+  // Takes disk space for blocks [begin, end); false if a block is missing, with those
+  // before it taken.
+  bool TakeBlocks(std::uint64_t begin, std::uint64_t end, bool beyond_capacity = false);
+  void GiveBlocksFrom(std::uint64_t begin);
+  void MarkDirty(std::uint64_t begin, std::uint64_t end);
+  Range DirtyRange() const;
+  void ForgetDirty();
+  // Whether the page cache holds the block clean, at this content, by a dropped sync.
+  bool IsDropped(std::uint64_t offset) const;
+
+  Space& space_;
+  std::uint64_t size_ = 0;
+  Region content_;
+  std::vector<bool> blocks_;  // taken on the disk
+  std::uint64_t users_ = 0;
+
+  std::uint64_t durable_size_ = 0;
+  Region durable_;
+  Range dirty_;
+  std::map<std::uint64_t, std::unique_ptr<Region>> dropped_;  // offset -> block, then clean
+
+  std::multiset<std::uint64_t> mapped_;    // sizes of the live mappings
+  std::multiset<std::uint64_t> writable_;  // those of them that can be stored to
+  std::uint64_t stored_end_ = 0;           // furthest a store can have reached since a sync
+  std::atomic<std::uint64_t> faults_ = 0;
+
+  std::uint64_t shared_locks_ = 0;
+  bool exclusive_lock_ = false;
+};
+
+}  // namespace freyja::io::memory

@@ -1,0 +1,81 @@
+#include "io/posix_mapping.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "io/fault_guard.h"
+#include "io/posix_io.h"
+
+namespace freyja::io {
+namespace {
+
+class PosixMapping final : public Mapping {
+ public:
+  // Takes over the mapped range; `guard` covers it.
+  PosixMapping(void* data, std::size_t size, bool writable, std::optional<FaultGuard> guard)
+      : guard_(std::move(guard)), writable_(writable) {
+    data_ = static_cast<std::byte*>(data);
+    size_ = size;
+  }
+
+  ~PosixMapping() override {
+    // In this order: once unmapped, the addresses may belong to somebody else's mapping.
+    guard_.reset();
+    if (size_ > 0) ::munmap(data_, size_);
+  }
+
+  bool faulted() const override { return guard_ && guard_->faulted(); }
+
+  void Populate(std::uint64_t offset, std::uint64_t length) override {
+    if (offset >= size_) return;
+    const std::uint64_t page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+    const std::uint64_t begin = offset / page * page;
+    const std::uint64_t end = offset + std::min<std::uint64_t>(length, size_ - offset);
+    ::madvise(data_ + begin, end - begin, writable_ ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+  }
+
+  void AdviseRandom() override {
+    if (size_ > 0) ::madvise(data_, size_, MADV_RANDOM);
+  }
+
+ private:
+  std::optional<FaultGuard> guard_;  // absent only when nothing is mapped
+  const bool writable_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Mapping>> MapDescriptor(int fd, std::string_view path, std::uint64_t size,
+                                               bool writable) {
+  struct stat info;
+  if (::fstat(fd, &info) != 0) return std::unexpected(ErrnoStatus(errno, "stat", path));
+  if (size > static_cast<std::uint64_t>(info.st_size)) {
+    return std::unexpected(Status(StatusCode::kInvalidArgument,
+                                  "map " + std::string(path) + ": the file has " +
+                                      std::to_string(info.st_size) + " bytes, not " +
+                                      std::to_string(size)));
+  }
+  if (size == 0) return std::make_unique<PosixMapping>(nullptr, 0, writable, std::nullopt);
+
+  void* const data = ::mmap(nullptr, size, writable ? PROT_READ | PROT_WRITE : PROT_READ,
+                            MAP_SHARED, fd, 0);
+  if (data == MAP_FAILED) {
+    return std::unexpected(
+        ErrnoStatus(errno, "map", path, writable ? Access::kChange : Access::kLook));
+  }
+  auto guard = FaultGuard::Protect(data, size, writable);
+  if (!guard) {
+    ::munmap(data, size);
+    return std::unexpected(std::move(guard).error());
+  }
+  return std::make_unique<PosixMapping>(data, size, writable, *std::move(guard));
+}
+
+}  // namespace freyja::io
