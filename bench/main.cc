@@ -91,7 +91,8 @@ void Declare(CLI::App& app, Arguments& arguments, const std::vector<PeerKind>& b
       ->check(CLI::ExistingDirectory)
       ->capture_default_str();
   app.add_option("--json", arguments.json_file, "Write everything measured to this file");
-  app.add_flag("--verbose", arguments.verbose, "State the settings and durability of every store");
+  app.add_flag("--verbose", arguments.verbose,
+               "CPU times, and the settings and durability of every store");
   app.add_flag("--quiet", arguments.quiet, "No progress on standard error");
 }
 

@@ -39,6 +39,16 @@ std::vector<double> PerSecond(const StoreResult& result, Workload workload) {
   return values;
 }
 
+std::vector<double> CpuNanoseconds(const StoreResult& result, Workload workload) {
+  std::vector<double> values;
+  values.reserve(result.rounds.size());
+  for (const StoreRound& round : result.rounds) {
+    const WorkloadRun& run = round.runs.at(workload);
+    values.push_back(run.cpu_seconds * 1e9 / static_cast<double>(run.operations));
+  }
+  return values;
+}
+
 // FreyjaDB over the other, round by round: both ran within the same stretch of time.
 std::vector<double> Ratios(const StoreResult& freyja, const StoreResult& other, Workload workload) {
   const std::vector<double> ours = PerSecond(freyja, workload);
@@ -97,6 +107,22 @@ void PrintThroughput(std::FILE* out, const Plan& plan, const std::vector<StoreRe
     fmt::print(out, " {:>9.2f}\n", DiskOverLive(plan, result).median);
   }
   if (cut) fmt::print(out, "* ended by --seconds\n");
+}
+
+// Steadier than the throughput on a machine that has other work to do.
+void PrintCpuTime(std::FILE* out, const Plan& plan, const std::vector<StoreResult>& results) {
+  PrintHeading(out, plan,
+               "CPU time of the calling thread per operation, ns: median (lowest - highest)");
+  fmt::print(out, "\n");
+  for (const StoreResult& result : results) {
+    fmt::print(out, "{:<24}", result.kind.title);
+    for (const Workload workload : plan.workloads) {
+      const Spread time = SpreadOf(CpuNanoseconds(result, workload));
+      fmt::print(out, " {:>24}",
+                 fmt::format("{:.0f} ({:.0f} - {:.0f})", time.median, time.lowest, time.highest));
+    }
+    fmt::print(out, "\n");
+  }
 }
 
 void PrintRatios(std::FILE* out, const Plan& plan, const std::vector<StoreResult>& results) {
@@ -161,6 +187,8 @@ json StoreJson(const Plan& plan, const StoreResult& result) {
     const std::vector<double> rates = PerSecond(result, workload);
     json& entry = workloads[std::string(WorkloadName(workload))];
     entry["operations_per_second"] = ToJson(SpreadOf(rates), rates);
+    const std::vector<double> cpu = CpuNanoseconds(result, workload);
+    entry["cpu_ns_per_operation"] = ToJson(SpreadOf(cpu), cpu);
     entry["cut_short"] = AnyCutShort(result, workload);
     for (const StoreRound& round : result.rounds) {
       entry["operations"].push_back(round.runs.at(workload).operations);
@@ -210,6 +238,7 @@ void PrintReport(std::FILE* out, const Plan& plan, const std::vector<StoreResult
       "value read is checked\n",
       plan.keys, kKeyBytes, plan.value_bytes, plan.rounds);
   PrintThroughput(out, plan, results);
+  if (verbose) PrintCpuTime(out, plan, results);
   PrintLatencies(out, plan, results);
   PrintRatios(out, plan, results);
   fmt::print(out,

@@ -18,8 +18,8 @@ struct Spread {
 // Of at least one value.
 Spread SpreadOf(std::vector<double> values);
 
-// Throughput, ratios, latencies, bytes on disk, settings. `verbose` adds the settings and
-// the durability of every store in full.
+// Throughput, ratios, latencies, bytes on disk, settings. `verbose` adds CPU times, and
+// the settings and durability of every store in full.
 void PrintReport(std::FILE* out, const Plan& plan, const std::vector<StoreResult>& results,
                  bool verbose);
 

@@ -33,10 +33,17 @@ Status WrongAnswer(const Peer& peer, Outcome outcome, std::string_view call, std
                       outcome == Outcome::kMissing ? "the key is missing" : "wrong answer")};
 }
 
+double ThreadCpuSeconds() {
+  timespec now = {};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
 // The timed loop. `operation` does the i-th operation and returns false if it went wrong.
 template <typename Operation>
 WorkloadRun RunBlocks(const RunParameters& parameters, bool may_cut, Operation operation) {
   WorkloadRun run;
+  const double cpu_start = ThreadCpuSeconds();
   const auto start = Clock::now();
   std::uint64_t block = 0;
   bool fine = true;
@@ -62,6 +69,7 @@ WorkloadRun RunBlocks(const RunParameters& parameters, bool may_cut, Operation o
     run.operations = end;
   }
   run.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  run.cpu_seconds = ThreadCpuSeconds() - cpu_start;
   return run;
 }
 

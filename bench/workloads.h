@@ -79,6 +79,7 @@ struct RunParameters {
 struct WorkloadRun {
   std::uint64_t operations = 0;
   double seconds = 0;
+  double cpu_seconds = 0;  // of the calling thread; background threads are not in it
   bool cut_short = false;  // by RunParameters::seconds
   Histogram latency;       // in ticks, of the operations that were timed singly
 

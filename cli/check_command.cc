@@ -50,13 +50,14 @@ int RunCheck(const CheckOptions& options) {
   if (!verified.ok()) return ReportFailure(options, verified);
   const CheckedTotals totals = Totals(**store);
   if (const Status closed = (*store)->Close(); !closed.ok()) return ReportFailure(options, closed);
-  return PrintOut(options.json ? JsonLine({{"ok", true},
-                                           {"segments", totals.segments},
-                                           {"records", totals.records},
-                                           {"bytes", totals.bytes}})
-                               : fmt::format("ok: {}, {}, {}\n", Counted(totals.segments, "segment"),
-                                             Counted(totals.records, "record"),
-                                             Counted(totals.bytes, "byte")));
+  if (options.json) {
+    return PrintOut(JsonLine({{"ok", true},
+                              {"segments", totals.segments},
+                              {"records", totals.records},
+                              {"bytes", totals.bytes}}));
+  }
+  return PrintOut(fmt::format("ok: {}, {}, {}\n", Counted(totals.segments, "segment"),
+                              Counted(totals.records, "record"), Counted(totals.bytes, "byte")));
 }
 
 }  // namespace

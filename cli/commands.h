@@ -3,6 +3,9 @@
 // outlive the parsing.
 #pragma once
 
+#include <cstdint>
+#include <string>
+
 #include <CLI/CLI.hpp>
 
 namespace freyja::cli {
@@ -14,6 +17,9 @@ void AddDumpCommand(CLI::App& app, int* exit_status);         // dump
 void AddInspectionCommands(CLI::App& app, int* exit_status);  // stats, segments
 void AddCompactCommand(CLI::App& app, int* exit_status);      // compact
 void AddCheckCommand(CLI::App& app, int* exit_status);        // check
+
+// Refuses what is no number from `least` to `most` ("nan" included, which CLI::Range takes).
+CLI::Validator NumberWithin(double least, double most);
 
 // Options that several commands share.
 void AddDirectory(CLI::App& command, std::string* directory);

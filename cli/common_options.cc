@@ -1,8 +1,23 @@
 #include "commands.h"
 
+#include <cstdlib>
+
+#include <fmt/format.h>
+
 #include "freyja/options.h"
 
 namespace freyja::cli {
+
+CLI::Validator NumberWithin(double least, double most) {
+  return {[least, most](const std::string& text) -> std::string {
+            char* end = nullptr;
+            const double number = std::strtod(text.c_str(), &end);
+            const bool whole = !text.empty() && *end == '\0';
+            if (whole && number >= least && number <= most) return "";
+            return fmt::format("{} is no number from {} to {}", text, least, most);
+          },
+          "NUMBER"};
+}
 
 void AddDirectory(CLI::App& command, std::string* directory) {
   command.add_option("DIR", *directory, "The store's directory")->required();

@@ -139,7 +139,7 @@ void AddCompactCommand(CLI::App& app, int* exit_status) {
       ->add_option("--min-saving", options->min_saving,
                    "Leave segments of which less than this share (0 to 1) is dead; default 0: "
                    "take any gain")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(NumberWithin(0, 1))
       ->type_name("SHARE");
   compact
       ->add_option("--temp-dir", options->temp_dir,
@@ -148,7 +148,7 @@ void AddCompactCommand(CLI::App& app, int* exit_status) {
   compact
       ->add_option("--timeout", options->timeout_seconds,
                    "Roll back if it takes longer than this; default 0: no limit")
-      ->check(CLI::Range(0.0, kMaxTimeoutSeconds))
+      ->check(NumberWithin(0, kMaxTimeoutSeconds))
       ->type_name("SECONDS");
   compact->add_flag("--json", options->json, "One JSON object; sizes in bytes");
   compact->add_flag("-q,--quiet", options->quiet, "No progress");

@@ -96,8 +96,8 @@ Status RemoveFiles(const fs::path& directory, std::vector<fs::path> files) {
     return Status(StatusCode::kBusy,
                   fmt::format("{}: another process has the store open", directory.string()));
   }
-  std::ranges::stable_partition(files,
-                                [](const fs::path& file) { return file.filename() != kMarkName; });
+  std::ranges::partition(files,
+                         [](const fs::path& file) { return file.filename() != kMarkName; });
   for (const fs::path& file : files) {
     std::error_code error;
     fs::remove(file, error);

@@ -59,9 +59,10 @@ std::string CompactionText(const DemoReport& report) {
                                  HumanCount(totals.completed), HumanBytes(totals.bytes_before),
                                  HumanBytes(totals.bytes_after),
                                  HumanSignedBytes(totals.bytes_reclaimed));
-  text += fmt::format("                {} records moved; longest job {}, longest swap {} "
-                      "(commit to last location),\n                longest hold of a lock by a "
-                      "swap {:.0f} us\n",
+  text += fmt::format("                {} records moved; longest job {}\n"
+                      "                longest swap {} (commit to last location), in which it "
+                      "held a lock {:.0f} us\n"
+                      "                at a time at most\n",
                       HumanCount(totals.records_copied), HumanDuration(totals.longest_job_us / 1e6),
                       HumanDuration(totals.longest_publish_us / 1e6), totals.longest_pause_us);
   if (totals.rolled_back != 0) {

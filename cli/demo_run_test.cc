@@ -29,7 +29,9 @@ class DemoRunTest : public testing::Test {
     options_.segment_bytes = 256 << 10;
     options_.write_mib_per_second = 4;
     std::ofstream input(options_.input);
-    for (int i = 0; i < 2000; ++i) input << "key" << i << '\t' << std::string(100 + i % 200, 'v') << '\n';
+    for (std::size_t i = 0; i < 2000; ++i) {
+      input << "key" << i << "\t" << std::string(100 + i % 200, 'v') << "\n";
+    }
   }
   void TearDown() override { fs::remove_all(base_); }
 

@@ -47,7 +47,7 @@ void AddInspectionCommands(CLI::App& app, int* exit_status) {
       "  freyja stats db --json | jq .dead_bytes");
   stats->callback([options, exit_status] { *exit_status = RunStats(*options); });
 
-  CLI::App* segments = app.add_subcommand("segments", "List the segment files, live and dead bytes");
+  CLI::App* segments = app.add_subcommand("segments", "List the segment files and what they hold");
   AddDirectory(*segments, &options->directory);
   segments->add_flag("--json", options->json, "One JSON object; sizes in bytes");
   segments->footer(

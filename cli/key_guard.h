@@ -9,7 +9,7 @@
 namespace freyja::cli {
 
 // The arguments after the program's name. If the first is "delete", all behind it but
-// options (and everything behind "--") get a guard.
+// options get a guard, everything behind the first "--" included; that is left out.
 std::vector<std::string> GuardKeys(std::vector<std::string> arguments);
 
 // Takes the guard away again.

@@ -10,12 +10,10 @@
 #include <fmt/format.h>
 
 #include "commands.h"
+#include "demo.h"
 #include "exit_code.h"
 #include "key_guard.h"
 #include "usage_error.h"
-#ifdef FREYJA_HAVE_DEMO
-#include "demo.h"
-#endif
 
 namespace freyja::cli {
 namespace {
@@ -56,9 +54,7 @@ int Run(int argc, char** argv) {
   AddInspectionCommands(app, &exit_status);
   AddCompactCommand(app, &exit_status);
   AddCheckCommand(app, &exit_status);
-#ifdef FREYJA_HAVE_DEMO
   AddDemoCommand(app, &exit_status);
-#endif
   try {
     std::vector<std::string> arguments = GuardKeys({argv + 1, argv + argc});
     std::ranges::reverse(arguments);  // the order CLI11 takes a vector in

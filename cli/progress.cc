@@ -41,7 +41,8 @@ std::string Progress::Figures(std::uint64_t done) const {
   const std::uint64_t left = total_ - std::min(done, total_);
   std::string figures = fmt::format("{} of {} ({}), {}", amount(std::min(done, total_)),
                                     amount(total_), Percent(std::min(done, total_), total_), pace);
-  if (rate > 0) figures += fmt::format(", {} left", HumanDuration(static_cast<double>(left) / rate));
+  if (rate <= 0) return figures;
+  figures += fmt::format(", {} left", HumanDuration(static_cast<double>(left) / rate));
   return figures;
 }
 

@@ -67,7 +67,9 @@ void AddScanCommand(CLI::App& app, int* exit_status) {
   CLI::App* scan = app.add_subcommand("scan", "List keys and values, in no particular order");
   AddDirectory(*scan, &options->directory);
   scan->add_option("-p,--prefix", options->prefix, "Only keys that begin with this");
-  scan->add_option("-l,--limit", options->limit, "Stop after this many");
+  scan->add_option("-l,--limit", options->limit, "Stop after this many")
+      ->check(NumberWithin(0, 1e18))  // CLI11 takes "-1" for a very large number
+      ->type_name("N");
   scan->add_flag("-k,--keys", options->keys_only, "Print the keys only");
   scan->add_flag("--json", options->json, "One JSON object per line, as 'freyja dump' writes");
   scan->add_flag("-e,--escaped", options->escaped,

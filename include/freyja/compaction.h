@@ -24,7 +24,7 @@ class JobState;
 struct HotSwapConfig {
   // Where outputs are written before they are renamed into the store's
   // directory. Empty: in that directory. Must be on the same file system.
-  std::filesystem::path temp_dir;
+  std::filesystem::path temp_dir = {};
   // Share of a job's input bytes it must be expected to reclaim, 0 to 1. A segment
   // is taken if its own share reaches this. A job never runs without gain.
   double min_space_saving = 0.25;

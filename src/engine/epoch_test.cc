@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -158,56 +160,84 @@ TEST(EpochTest, DestructorDeletesALongListWithoutRecursion) {
   EXPECT_EQ(deleted.load(), 300'000);
 }
 
-// An announcement that is still on its way to memory when the reader makes its
-// first load would be missed by the scan. Stores to lines that the other thread
-// owns clog the reader's store buffer, so that a plain store would be that late.
-TEST(EpochTest, AnnouncementIsVisibleBeforeTheReadersFirstLoad) {
+// A reader and a writer that meet round after round: the writer unlinks and asks
+// whether it may free, the reader announces itself and loads.
+class AnnouncementRace {
+ public:
+  // How often the writer was told that it may free what the reader had loaded.
+  std::uint64_t CountFreedUnderReader() {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(300);
+    std::thread reader([this] { Read(); });
+    std::vector<bool> drained(kRounds + 1);
+    std::uint64_t round = 1;
+    for (; round <= kRounds; ++round) {
+      if (round % 256 == 0 && std::chrono::steady_clock::now() > deadline) break;
+      StoreToAll(round);
+      WaitFor(reader_round_, 2 * round - 1);
+      writer_round_.word.store(2 * round - 1);
+      for (std::uint64_t delay = round % 400; delay != 0; --delay) (void)epochs_.Current();
+      shared_.word.store(round);
+      drained[round] = epochs_.Drained(epochs_.Advance());
+      writer_round_.word.store(2 * round);
+    }
+    stop_.store(true);
+    writer_round_.word.store(2 * kRounds + 1);
+    reader.join();
+    std::uint64_t freed = 0;
+    for (std::uint64_t at = 1; at < round; ++at) freed += drained[at] && seen_[at] < at ? 1 : 0;
+    return freed;
+  }
+
+ private:
+  static constexpr std::uint64_t kRounds = 60'000;
   struct alignas(64) Line {
     std::atomic<std::uint64_t> word{0};
   };
-  constexpr std::uint64_t kRounds = 20'000;
-  EpochManager epochs;
-  std::vector<Line> clog(48);
-  Line shared;
-  Line writer_round;
-  Line reader_round;
-  const auto wait_for = [](const Line& line, std::uint64_t round) {
-    for (int spins = 0; line.word.load() < round; ++spins) {
-      if (spins > 1000) std::this_thread::yield();
-    }
-  };
-  const auto store_all = [&](std::uint64_t round) {
-    for (Line& line : clog) line.word.store(round, std::memory_order_relaxed);
-  };
 
-  std::vector<std::uint64_t> seen(kRounds + 1);
-  std::thread reader([&] {
-    for (std::uint64_t round = 1; round <= kRounds; ++round) {
-      (void)shared.word.load();  // so that the load under the guard is quick
-      reader_round.word.store(2 * round - 1);
-      wait_for(writer_round, 2 * round - 1);
-      store_all(round);
-      const EpochGuard guard(epochs);
-      seen[round] = shared.word.load();
-      wait_for(writer_round, 2 * round);
+  void Read() {
+    for (std::uint64_t round = 1; round <= kRounds && !stop_.load(); ++round) {
+      (void)shared_.word.load();  // so that the load under the guard is quick
+      reader_round_.word.store(2 * round - 1);
+      WaitFor(writer_round_, 2 * round - 1);
+      StoreToAll(round);
+      const EpochGuard guard(epochs_);
+      seen_[round] = shared_.word.load();
+      WaitFor(writer_round_, 2 * round);
     }
-  });
-  std::vector<bool> drained(kRounds + 1);
-  for (std::uint64_t round = 1; round <= kRounds; ++round) {
-    store_all(round);
-    wait_for(reader_round, 2 * round - 1);
-    writer_round.word.store(2 * round - 1);
-    for (std::uint64_t delay = round % 1024; delay != 0; --delay) (void)epochs.Current();
-    shared.word.store(round);  // unlinks what the reader may have loaded
-    drained[round] = epochs.Drained(epochs.Advance());
-    writer_round.word.store(2 * round);
   }
-  reader.join();
-  std::uint64_t freed_under_reader = 0;
-  for (std::uint64_t round = 1; round <= kRounds; ++round) {
-    if (drained[round] && seen[round] < round) ++freed_under_reader;
+  // Yields late: the race needs both threads on a processor.
+  static void WaitFor(const Line& line, std::uint64_t round) {
+    for (int spins = 0; line.word.load() < round; ++spins) {
+      if (spins > 50'000) std::this_thread::yield();
+    }
   }
-  EXPECT_EQ(freed_under_reader, 0U);
+  void StoreToAll(std::uint64_t round) {
+    for (Line& line : clog_) line.word.store(round, std::memory_order_relaxed);
+  }
+
+  EpochManager epochs_;
+  std::vector<Line> clog_ = std::vector<Line>(56);
+  Line shared_;
+  Line writer_round_;
+  Line reader_round_;
+  std::atomic<bool> stop_{false};
+  std::vector<std::uint64_t> seen_ = std::vector<std::uint64_t>(kRounds + 1);
+};
+
+// An announcement still on its way to memory when the reader makes its first load
+// would be missed by the scan. Stores to lines that the other thread owns clog the
+// reader's store buffer, so that a plain store would be that late.
+TEST(EpochTest, AnnouncementIsVisibleBeforeTheReadersFirstLoad) {
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> idle;
+  for (int run = 0; run < 6; ++run) {
+    EXPECT_EQ(AnnouncementRace().CountFreedUnderReader(), 0U);
+    // Takes the reader's stack, so that the next reader starts at another slot.
+    idle.emplace_back([&] { stop.wait(false); });
+  }
+  stop.store(true);
+  stop.notify_all();
+  for (std::thread& thread : idle) thread.join();
 }
 
 // A word that says whether it is still there; run with a sanitizer it also

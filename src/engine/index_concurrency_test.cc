@@ -167,7 +167,7 @@ TEST_F(IndexConcurrencyTest, ReadersNeverMissAPresentKeyNorSeeAnOlderVersion) {
       index_->ReplaceMany(moves, kIgnore, [&](const Index::Move&) { missed.fetch_add(1); });
     }
   });
-  for (std::uint64_t round = 1; round <= 10; ++round) {
+  for (std::uint64_t round = 1; round <= 5; ++round) {
     for (std::uint64_t i = 0; i < kTransient; ++i) {
       Put(kStable + i, round);
       Put(1 + 2 * (i % (kStable / 2)), (round - 1) * kTransient + i);
@@ -182,6 +182,23 @@ TEST_F(IndexConcurrencyTest, ReadersNeverMissAPresentKeyNorSeeAnOlderVersion) {
   EXPECT_EQ(missed.load(), 0U);
   EXPECT_EQ(stale.load(), 0U);
   EXPECT_EQ(wrong.load(), 0U);
+}
+
+TEST_F(IndexConcurrencyTest, OverwrittenKeyIsNotAbsentForAMoment) {
+  Put(1, 0);
+  std::atomic<bool> stop{false};
+  std::atomic<std::uint64_t> missed{0};
+  std::thread reader([&] {
+    while (!stop.load()) missed.fetch_add(Find(1).is_none() ? 1 : 0);
+  });
+  for (std::uint64_t version = 1; version < 400'000; ++version) {
+    Put(1, version);
+    EXPECT_TRUE(index_->ReplaceExact(UniformHash(1), RecordOf(1, version),
+                                     RecordOf(1, version + 1), kIgnore));
+  }
+  stop.store(true);
+  reader.join();
+  EXPECT_EQ(missed.load(), 0U);
 }
 
 // The compactor swaps while writers overwrite and delete the same keys: the newer

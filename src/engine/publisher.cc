@@ -6,9 +6,11 @@
 
 namespace freyja::engine {
 
-void Publisher::SaveForSnapshots(std::uint64_t hash, Location old) {
+void Publisher::SaveForSnapshots(std::span<const std::shared_ptr<Snapshot>> snapshots,
+                                 std::uint64_t hash, Location old) const {
+  if (snapshots.empty()) return;
   const auto record = reader_.Read(old);
-  for (const auto& snapshot : snapshots_) {
+  for (const auto& snapshot : snapshots) {
     // A damaged record is saved as well: the walk must report it, not skip it.
     if (!record || record->record.sequence <= snapshot->sequence()) snapshot->Save(hash, old);
   }
@@ -17,11 +19,12 @@ void Publisher::SaveForSnapshots(std::uint64_t hash, Location old) {
 Status Publisher::PublishOne(const AppendedRecord& record) {
   const std::uint64_t hash = record.hash.low;
   const auto has_key = [&](Location location) { return reader_.HasKey(location, record.key); };
-  const auto on_change = [&](Location old) FREYJA_REQUIRES(mutex_) {
+  const std::span<const std::shared_ptr<Snapshot>> snapshots = snapshots_;
+  const auto on_change = [&](Location old) {
     if (!record.is_tombstone) segments_.At(record.location).AddLive(record.bytes);
     if (old.is_none()) return;
     segments_.At(old).RemoveLive(reader_.LengthOf(old));
-    if (!snapshots_.empty()) SaveForSnapshots(hash, old);
+    SaveForSnapshots(snapshots, hash, old);
   };
   if (record.is_tombstone) {
     index_.Erase(hash, has_key, on_change);

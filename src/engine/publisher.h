@@ -52,7 +52,8 @@ class Publisher {
 
  private:
   Status PublishOne(const AppendedRecord& record) FREYJA_REQUIRES(mutex_);
-  void SaveForSnapshots(std::uint64_t hash, Location old) FREYJA_REQUIRES(mutex_);
+  void SaveForSnapshots(std::span<const std::shared_ptr<Snapshot>> snapshots, std::uint64_t hash,
+                        Location old) const;
 
   Index& index_;
   EpochManager& epochs_;

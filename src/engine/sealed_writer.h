@@ -29,7 +29,7 @@ class SealedWriter {
     format::SegmentIdentity identity;
     std::uint64_t manifest_generation = 0;
     std::uint64_t hash_seed = 0;
-    std::filesystem::path temp_dir;  // empty: in the store's directory
+    std::filesystem::path temp_dir = {};  // empty: in the store's directory
   };
 
   static Result<std::unique_ptr<SealedWriter>> Create(Directory& directory, Target target);

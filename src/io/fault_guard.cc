@@ -67,7 +67,8 @@ class FaultGuard::Registry {
     base::MutexLock lock(mutex_);
     if (!installed_) {
       if (const int error = InstallHandler(); error != 0) {
-        return std::unexpected(Status(StatusCode::kIoError, "installing the SIGBUS handler failed"));
+        return std::unexpected(
+            Status(StatusCode::kIoError, "installing the SIGBUS handler failed"));
       }
       installed_ = true;
     }

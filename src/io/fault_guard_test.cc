@@ -91,13 +91,6 @@ TEST_F(FaultGuardTest, MoreMappingsThanOneChunkHoldsAreAllGuarded) {
   }
 }
 
-TEST_F(FaultGuardTest, ErrnoIsLeftAloneByAFault) {
-  const CutFile file(At("a"), 2, /*writable=*/false);
-  errno = EDOM;
-  EXPECT_EQ(file.Load(kPageBytes), std::byte{0});
-  EXPECT_EQ(errno, EDOM);
-}
-
 TEST_F(FaultGuardTest, ThreadsFaultWhileOthersMapAndUnmap) {
   constexpr std::size_t kPages = 64;
   const CutFile shared(At("shared"), kPages, /*writable=*/true);

@@ -25,9 +25,9 @@
 namespace freyja::io {
 
 enum class OpenMode : std::uint8_t {
-  kRead,         // must exist
-  kReadWrite,    // must exist
-  kCreateNew,    // read-write; must not exist
+  kRead,       // must exist
+  kReadWrite,  // must exist
+  kCreateNew,  // read-write; must not exist
 };
 
 // A shared mapping of the first size() bytes of a file. Stores reach the file; they
@@ -108,10 +108,12 @@ class FileSystem {
   virtual Status SyncDirectory(const std::filesystem::path& directory) = 0;
   // Exclusive (writers) or shared (readers) lock on a file, made if it is missing and
   // the lock is exclusive. kBusy if someone else holds it, in this process or another.
-  virtual Result<std::unique_ptr<FileLock>> Lock(const std::filesystem::path& path, bool exclusive) = 0;
+  virtual Result<std::unique_ptr<FileLock>> Lock(const std::filesystem::path& path,
+                                                 bool exclusive) = 0;
   virtual Result<std::uint64_t> FreeSpace(const std::filesystem::path& directory) = 0;
   virtual Result<std::uint64_t> Capacity(const std::filesystem::path& directory) = 0;
-  virtual Result<bool> SameFileSystem(const std::filesystem::path& a, const std::filesystem::path& b) = 0;
+  virtual Result<bool> SameFileSystem(const std::filesystem::path& a,
+                                      const std::filesystem::path& b) = 0;
 };
 
 }  // namespace freyja::io

@@ -41,8 +41,8 @@ std::unique_ptr<MemoryFileSystem> MemoryFileSystem::CrashImage(const CrashOption
     }
     return copy;
   };
-  image->names = power_lives ? disk_->names->Clone(convert)
-                             : disk_->names->AfterPowerLoss(chance, convert);
+  image->names =
+      power_lives ? disk_->names->Clone(convert) : disk_->names->AfterPowerLoss(chance, convert);
   if (out_of_memory) return nullptr;
   return std::unique_ptr<MemoryFileSystem>(new MemoryFileSystem(image));
 }

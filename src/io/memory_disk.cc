@@ -15,8 +15,8 @@ Status Failure(StatusCode code, std::string_view operation, const std::filesyste
   return {code, std::string(operation) + " " + path.native() + ": " + std::string(reason)};
 }
 
-Status CheckDirectory(const Disk& disk, std::string_view operation, const std::filesystem::path& path,
-                      const std::string& key) {
+Status CheckDirectory(const Disk& disk, std::string_view operation,
+                      const std::filesystem::path& path, const std::string& key) {
   const Node* const node = disk.names->Find(key);
   if (node == nullptr) {
     return Failure(StatusCode::kNotFound, operation, path, "no such directory");

@@ -38,9 +38,8 @@ Status CheckDirectory(const Disk& disk, std::string_view operation,
                       const std::filesystem::path& path, const std::string& key)
     FREYJA_REQUIRES(disk.mutex);
 // That an entry may be added to, replaced in or removed from the parent of `key`.
-Status CheckChange(const Disk& disk, std::string_view operation,
-                   const std::filesystem::path& path, const std::string& key)
-    FREYJA_REQUIRES(disk.mutex);
+Status CheckChange(const Disk& disk, std::string_view operation, const std::filesystem::path& path,
+                   const std::string& key) FREYJA_REQUIRES(disk.mutex);
 // The file that `path` names.
 Result<std::shared_ptr<Inode>> FindFile(const Disk& disk, std::string_view operation,
                                         const std::filesystem::path& path)

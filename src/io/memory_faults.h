@@ -42,11 +42,11 @@ inline constexpr std::size_t kOperationKinds = static_cast<std::size_t>(Operatio
 
 struct Fault {
   std::vector<Operation> operations = {};  // empty: any
-  std::string path_contains = {};     // a rename matches by either path; empty: any
-  std::uint64_t skip = 0;             // this many matching calls go through first
+  std::string path_contains = {};          // a rename matches by either path; empty: any
+  std::uint64_t skip = 0;                  // this many matching calls go through first
   Status status{StatusCode::kIoError, "injected fault"};
-  bool sticky = false;                // fails every matching call from then on
-  bool after_effect = false;          // the operation happens, and yet reports failure
+  bool sticky = false;        // fails every matching call from then on
+  bool after_effect = false;  // the operation happens, and yet reports failure
   // kSync: the failed sync leaves unwritten data marked clean, so that it never becomes
   // durable although later syncs succeed (what Linux file systems do after EIO).
   bool sync_drops_dirty = false;

@@ -56,8 +56,8 @@ class MemoryFile final : public File {
     if (fault && !fault->after_effect && fault->short_write_bytes) {
       const auto written = std::min<std::uint64_t>(*fault->short_write_bytes, data.size());
       // Whether these bytes arrive or run out of space too, the fault is what is reported.
-      const Status outcome = Change(
-          "write", [&](Inode& file) { return file.Write(offset, data.first(written)); });
+      const Status outcome =
+          Change("write", [&](Inode& file) { return file.Write(offset, data.first(written)); });
       static_cast<void>(outcome);
     }
     return FaultPlan::Finish(std::move(fault), [&] {

@@ -80,8 +80,7 @@ MemoryFileSystem::~MemoryFileSystem() = default;
 Result<std::unique_ptr<File>> MemoryFileSystem::Open(const fs::path& path, OpenMode mode) {
   const bool create = mode == OpenMode::kCreateNew;
   return disk_->faults.Run(
-      create ? Operation::kCreate : Operation::kOpen, path,
-      [&]() -> Result<std::unique_ptr<File>> {
+      create ? Operation::kCreate : Operation::kOpen, path, [&]() -> Result<std::unique_ptr<File>> {
         base::MutexLock lock(disk_->mutex);
         auto inode = create ? CreateFile(*disk_, path) : FindFile(*disk_, "open", path);
         if (!inode) return std::unexpected(std::move(inode).error());
@@ -116,9 +115,9 @@ Status MemoryFileSystem::CreateDirectory(const fs::path& path) {
     base::MutexLock lock(disk_->mutex);
     const std::string key = KeyOf(path);
     if (const Node* const node = disk_->names->Find(key); node != nullptr) {
-      return node->is_directory() ? Status::Ok()
-                                  : Failure(StatusCode::kAlreadyExists, "create directory", path,
-                                            "is a file");
+      return node->is_directory()
+                 ? Status::Ok()
+                 : Failure(StatusCode::kAlreadyExists, "create directory", path, "is a file");
     }
     FREYJA_RETURN_IF_ERROR(CheckChange(*disk_, "create directory", path, key));
     disk_->names->Commit({{key, Node{}}});
@@ -127,13 +126,12 @@ Status MemoryFileSystem::CreateDirectory(const fs::path& path) {
 }
 
 Result<std::vector<std::string>> MemoryFileSystem::List(const fs::path& directory) {
-  return disk_->faults.Run(
-      Operation::kList, directory, [&]() -> Result<std::vector<std::string>> {
-        base::MutexLock lock(disk_->mutex);
-        const std::string key = KeyOf(directory);
-        FREYJA_RETURN_IF_ERROR(CheckDirectory(*disk_, "list", directory, key));
-        return disk_->names->List(key);
-      });
+  return disk_->faults.Run(Operation::kList, directory, [&]() -> Result<std::vector<std::string>> {
+    base::MutexLock lock(disk_->mutex);
+    const std::string key = KeyOf(directory);
+    FREYJA_RETURN_IF_ERROR(CheckDirectory(*disk_, "list", directory, key));
+    return disk_->names->List(key);
+  });
 }
 
 Result<bool> MemoryFileSystem::Exists(const fs::path& path) {
@@ -154,23 +152,22 @@ Status MemoryFileSystem::SyncDirectory(const fs::path& directory) {
 }
 
 Result<std::unique_ptr<FileLock>> MemoryFileSystem::Lock(const fs::path& path, bool exclusive) {
-  return disk_->faults.Run(
-      Operation::kLock, path, [&]() -> Result<std::unique_ptr<FileLock>> {
-        base::MutexLock lock(disk_->mutex);
-        if (exclusive && disk_->read_only) {
-          return std::unexpected(Failure(StatusCode::kReadOnly, "lock", path, "read-only"));
-        }
-        auto inode = FindFile(*disk_, "lock", path);
-        if (!inode && inode.error().code() == StatusCode::kNotFound) {
-          if (!exclusive) return std::make_unique<EmptyLock>();
-          inode = CreateFile(*disk_, path);
-        }
-        if (!inode) return std::unexpected(std::move(inode).error());
-        if (!(*inode)->TryLock(exclusive)) {
-          return std::unexpected(Failure(StatusCode::kBusy, "lock", path, "held elsewhere"));
-        }
-        return std::make_unique<MemoryLock>(InodeUse(disk_, *std::move(inode)), exclusive);
-      });
+  return disk_->faults.Run(Operation::kLock, path, [&]() -> Result<std::unique_ptr<FileLock>> {
+    base::MutexLock lock(disk_->mutex);
+    if (exclusive && disk_->read_only) {
+      return std::unexpected(Failure(StatusCode::kReadOnly, "lock", path, "read-only"));
+    }
+    auto inode = FindFile(*disk_, "lock", path);
+    if (!inode && inode.error().code() == StatusCode::kNotFound) {
+      if (!exclusive) return std::make_unique<EmptyLock>();
+      inode = CreateFile(*disk_, path);
+    }
+    if (!inode) return std::unexpected(std::move(inode).error());
+    if (!(*inode)->TryLock(exclusive)) {
+      return std::unexpected(Failure(StatusCode::kBusy, "lock", path, "held elsewhere"));
+    }
+    return std::make_unique<MemoryLock>(InodeUse(disk_, *std::move(inode)), exclusive);
+  });
 }
 
 Result<std::uint64_t> MemoryFileSystem::FreeSpace(const fs::path& directory) {

@@ -39,8 +39,7 @@ StatusCode Inode::Write(std::uint64_t offset, std::span<const std::byte> data) {
   }
   if (const StatusCode code = Reserve(offset + data.size()); code != StatusCode::kOk) return code;
   std::uint64_t end = offset;
-  while (end < offset + data.size() &&
-         TakeBlocks(end / kBlockBytes, end / kBlockBytes + 1)) {
+  while (end < offset + data.size() && TakeBlocks(end / kBlockBytes, end / kBlockBytes + 1)) {
     end = std::min(RoundDown(end) + kBlockBytes, offset + data.size());
   }
   if (end > offset) {
@@ -55,8 +54,8 @@ StatusCode Inode::Allocate(std::uint64_t size) {
   if (size > kMaximumFileBytes) return StatusCode::kNoSpace;
   if (const StatusCode code = Reserve(size); code != StatusCode::kOk) return code;
   const std::uint64_t wanted = BlocksFor(size);
-  const auto known_end = blocks_.begin() + static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(
-                                               wanted, blocks_.size()));
+  const auto known_end = blocks_.begin() + static_cast<std::ptrdiff_t>(
+                                               std::min<std::uint64_t>(wanted, blocks_.size()));
   const std::uint64_t present =
       static_cast<std::uint64_t>(std::count(blocks_.begin(), known_end, true));
   if (wanted - present > space_.free_blocks()) return StatusCode::kNoSpace;
@@ -182,7 +181,7 @@ StatusCode Inode::Reserve(std::uint64_t bytes) {
   if (bytes <= content_.size()) return StatusCode::kOk;
   if (!mapped_.empty()) return StatusCode::kUnsupported;
   return content_.Grow(std::max(bytes, 2 * content_.size()), size_) ? StatusCode::kOk
-                                                                  : StatusCode::kOutOfMemory;
+                                                                    : StatusCode::kOutOfMemory;
 }
 
 bool Inode::GrowDurable(std::uint64_t bytes) {
@@ -218,8 +217,7 @@ void Inode::MarkDirty(std::uint64_t begin, std::uint64_t end) {
 Inode::Range Inode::DirtyRange() const {
   Range range = dirty_;
   if (stored_end_ > 0) range = {0, std::max(range.end, stored_end_)};
-  return {RoundDown(range.begin),
-          std::min(base::RoundUp(range.end, kBlockBytes), content_.size())};
+  return {RoundDown(range.begin), std::min(base::RoundUp(range.end, kBlockBytes), content_.size())};
 }
 
 void Inode::ForgetDirty() {

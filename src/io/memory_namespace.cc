@@ -31,9 +31,12 @@ std::vector<std::string> Namespace::List(const std::string& directory) const {
 }
 
 void Namespace::Commit(Change change) {
+  // New users before old ones go, so that a rename never leaves its file without one and
+  // the file's disk space isn't given away.
   for (const EntryChange& entry : change) {
-    // In this order, so that renaming a file onto itself never leaves it without a user.
     if (entry.node && !entry.node->is_directory()) entry.node->inode->AddUser();
+  }
+  for (const EntryChange& entry : change) {
     const auto old = current_.find(entry.path);
     if (old != current_.end() && !old->second.is_directory()) old->second.inode->RemoveUser();
     Apply(entry, current_);

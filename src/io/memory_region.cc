@@ -74,8 +74,7 @@ __attribute__((no_sanitize("thread"))) void KernelCopy(std::byte* to, const std:
   }
 }
 
-__attribute__((no_sanitize("thread"))) bool KernelIsZero(const std::byte* data,
-                                                         std::size_t bytes) {
+__attribute__((no_sanitize("thread"))) bool KernelIsZero(const std::byte* data, std::size_t bytes) {
   const volatile Word* x = reinterpret_cast<const volatile Word*>(data);
   const volatile Word* const end = x + bytes / sizeof(Word);
   for (; x != end; x += kStride) {

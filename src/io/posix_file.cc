@@ -113,9 +113,9 @@ Result<std::unique_ptr<File>> OpenPosixFile(const std::filesystem::path& path, O
   if (mode == OpenMode::kCreateNew) flags |= O_CREAT | O_EXCL;
   Descriptor fd = OpenDescriptor(path.c_str(), flags);
   if (!fd.valid()) {
-    return std::unexpected(
-        ErrnoStatus(errno, mode == OpenMode::kCreateNew ? "create" : "open", path.native(),
-                    mode == OpenMode::kRead ? Access::kLook : Access::kChange));
+    return std::unexpected(ErrnoStatus(errno, mode == OpenMode::kCreateNew ? "create" : "open",
+                                       path.native(),
+                                       mode == OpenMode::kRead ? Access::kLook : Access::kChange));
   }
   struct stat info;
   if (::fstat(fd.get(), &info) != 0) {

@@ -110,8 +110,8 @@ class PosixFileSystem final : public FileSystem {
       return std::make_unique<PosixLock>(Descriptor());
     }
     if (!fd.valid()) {
-      return std::unexpected(ErrnoStatus(errno, "open", path.native(),
-                                         exclusive ? Access::kChange : Access::kLook));
+      return std::unexpected(
+          ErrnoStatus(errno, "open", path.native(), exclusive ? Access::kChange : Access::kLook));
     }
     int result;
     do {

@@ -65,8 +65,8 @@ Result<std::size_t> ReadFully(int fd, std::string_view path, std::uint64_t offse
                               std::span<std::byte> out) {
   std::size_t done = 0;
   while (done < out.size()) {
-    const ssize_t count = ::pread(fd, out.data() + done, out.size() - done,
-                                  static_cast<off_t>(offset + done));
+    const ssize_t count =
+        ::pread(fd, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return std::unexpected(ErrnoStatus(errno, "read", path));
     if (count == 0) break;
@@ -79,8 +79,8 @@ Status WriteFully(int fd, std::string_view path, std::uint64_t offset,
                   std::span<const std::byte> data) {
   std::size_t done = 0;
   while (done < data.size()) {
-    const ssize_t count = ::pwrite(fd, data.data() + done, data.size() - done,
-                                   static_cast<off_t>(offset + done));
+    const ssize_t count =
+        ::pwrite(fd, data.data() + done, data.size() - done, static_cast<off_t>(offset + done));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return ErrnoStatus(errno, "write", path, Access::kChange);
     if (count == 0) return ErrnoStatus(EIO, "write", path);

@@ -57,15 +57,15 @@ Result<std::unique_ptr<Mapping>> MapDescriptor(int fd, std::string_view path, st
   struct stat info;
   if (::fstat(fd, &info) != 0) return std::unexpected(ErrnoStatus(errno, "stat", path));
   if (size > static_cast<std::uint64_t>(info.st_size)) {
-    return std::unexpected(Status(StatusCode::kInvalidArgument,
-                                  "map " + std::string(path) + ": the file has " +
-                                      std::to_string(info.st_size) + " bytes, not " +
-                                      std::to_string(size)));
+    return std::unexpected(
+        Status(StatusCode::kInvalidArgument, "map " + std::string(path) + ": the file has " +
+                                                 std::to_string(info.st_size) + " bytes, not " +
+                                                 std::to_string(size)));
   }
   if (size == 0) return std::make_unique<PosixMapping>(nullptr, 0, writable, std::nullopt);
 
-  void* const data = ::mmap(nullptr, size, writable ? PROT_READ | PROT_WRITE : PROT_READ,
-                            MAP_SHARED, fd, 0);
+  void* const data =
+      ::mmap(nullptr, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
   if (data == MAP_FAILED) {
     return std::unexpected(
         ErrnoStatus(errno, "map", path, writable ? Access::kChange : Access::kLook));

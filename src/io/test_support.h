@@ -19,9 +19,9 @@
 #include "io/file_system.h"
 
 // The operand is a Status; a failure shows its message.
-#define EXPECT_OK(expression)                               \
-  do {                                                      \
-    const ::freyja::Status io_test_status = (expression);   \
+#define EXPECT_OK(expression)                                     \
+  do {                                                            \
+    const ::freyja::Status io_test_status = (expression);         \
     EXPECT_TRUE(io_test_status.ok()) << io_test_status.message(); \
   } while (false)
 

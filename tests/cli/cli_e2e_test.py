@@ -92,14 +92,17 @@ class CliTest(unittest.TestCase):
 
     def hold_store(self):
         """Starts a process that has the store open for writing until its input ends."""
-        holder = subprocess.Popen([FREYJA, "load", self.db, "--format", "tsv", "--batch", "1"],
-                                  stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                                  stderr=subprocess.DEVNULL)
-        self.addCleanup(self.finish, holder)
         deadline = time.monotonic() + TIMEOUT_S
+        holder = None
         while self.run_freyja("stats", self.db).returncode != EXIT_FAILURE:
             self.assertLess(time.monotonic(), deadline, "the store never became locked")
-            time.sleep(0.02)
+            # The question itself locks the store for a moment, which may turn a holder away.
+            if holder is None or holder.poll() is not None:
+                holder = subprocess.Popen(
+                    [FREYJA, "load", self.db, "--format", "tsv", "--batch", "1"],
+                    stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                self.addCleanup(self.finish, holder)
+            time.sleep(0.1)
         return holder
 
     def finish(self, process):
@@ -219,7 +222,10 @@ class Usage(CliTest):
         self.fails(EXIT_USAGE, "load", self.db, "--batch", "0", mentions=["--batch"])
         self.fails(EXIT_USAGE, "compact", self.db, "--min-saving", "1.5",
                    mentions=["--min-saving"])
-        self.fails(EXIT_USAGE, "compact", self.db, "--timeout", "-1", mentions=["--timeout"])
+        self.fails(EXIT_USAGE, "compact", self.db, "--min-saving", "nan",
+                   mentions=["--min-saving", "nan"])
+        self.fails(EXIT_USAGE, "compact", self.db, "--timeout=-1", mentions=["--timeout"])
+        self.fails(EXIT_USAGE, "scan", self.db, "--limit=-1", mentions=["--limit"])
         self.fails(EXIT_USAGE, "get", "-e", self.db, r"\q", mentions=["KEY", "column 1"])
         self.assertFalse(os.path.exists(self.db))
 

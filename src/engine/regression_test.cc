@@ -1,0 +1,80 @@
+// The engine where threads meet failures.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "engine/store.h"
+#include "io/memory_file_system.h"
+
+namespace freyja::engine {
+namespace {
+
+using io::Operation;
+
+const std::filesystem::path kStore = "/store";
+
+class EngineRegression : public ::testing::Test {
+ protected:
+  void Open(std::uint64_t segment_bytes = 64 << 10) {
+    Options options;
+    options.create_if_missing = true;
+    options.sync = Sync::kNone;
+    options.segment_bytes = segment_bytes;
+    auto opened = Store::Open(kStore, options,
+                              {.file_system = fs_,
+                               .clock = std::make_shared<base::SystemClock>(),
+                               .random = std::make_shared<base::SystemRandom>()});
+    ASSERT_TRUE(opened.has_value()) << opened.error().ToString();
+    store_ = *std::move(opened);
+  }
+
+  std::shared_ptr<io::MemoryFileSystem> fs_ = std::make_shared<io::MemoryFileSystem>();
+  std::unique_ptr<Store> store_;
+};
+
+// A roll and a write whose sync fails, in one group: the rolled segment is full, its last
+// record will never be published, and yet the roll succeeded.
+TEST_F(EngineRegression, WaitingForASealEndsWhenTheWriterIsPoisoned) {
+  Open();
+  ASSERT_TRUE(store_->Put("first", "value", {.sync = Sync::kNone}).ok());
+  std::promise<void> in_sync;
+  std::promise<void> go_on;
+  std::atomic<int> syncs{0};
+  fs_->SetOperationHook([&](Operation operation, const std::filesystem::path& path) {
+    if (operation != Operation::kSync || path.extension() != ".data") return;
+    if (syncs.fetch_add(1) != 0) return;
+    in_sync.set_value();
+    go_on.get_future().wait();
+  });
+  std::thread leader([&] { EXPECT_TRUE(store_->Put("a", "1", {.sync = Sync::kAlways}).ok()); });
+  in_sync.get_future().wait();
+  // Behind the leader: a write, then the roll, which the next leader takes together.
+  std::thread writer([&] { EXPECT_FALSE(store_->Put("b", "2", {.sync = Sync::kAlways}).ok()); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));  // only the schedule's quality
+  std::atomic<bool> ended{false};
+  std::thread sealer([&] {
+    const Status sealed = store_->SealActive();
+    EXPECT_FALSE(sealed.ok());
+    ended.store(true);
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  fs_->InjectFault({.operations = {Operation::kSync}, .path_contains = ".data", .sticky = true});
+  go_on.set_value();
+  leader.join();
+  writer.join();
+  for (int i = 0; i < 500 && !ended.load(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_TRUE(ended.load()) << "SealActive still waits for a record that can't be published";
+  if (!ended.load()) std::_Exit(1);
+  sealer.join();
+  fs_->SetOperationHook(nullptr);
+}
+
+}  // namespace
+}  // namespace freyja::engine
