@@ -110,9 +110,12 @@ class Fixture {
     Seal();
   }
 
+  Result<CompactionReport> Run(JobState& state) {
+    return HotSwapJob(*store, *expiry, events, state).Run();
+  }
   Result<CompactionReport> Compact(HotSwapConfig config = {}) {
     JobState state(++jobs, std::move(config));
-    return HotSwapJob(*store, *expiry, events, state).Run();
+    return Run(state);
   }
   // A job that is expected to find something to do and to succeed.
   CompactionReport MustCompact(HotSwapConfig config = {}) {
@@ -132,6 +135,7 @@ class Fixture {
     Reopen();
     ExpectModel();
   }
+  std::vector<std::string> FileNames() const { return Must(machine.fs->List(kPath)); }
   bool HasFile(std::uint64_t id) const {
     return engine::testing::FileExists(machine, format::DataFileName(id));
   }
@@ -145,14 +149,17 @@ class Fixture {
   std::uint64_t jobs = 0;
 };
 
-// Calls `action` once, before the first operation of `kind` on a path that contains `part`.
-// The action may use the file system and the store.
+// Calls `action` once, before the calling thread's first operation of `kind` on a path that
+// contains `part`. The action may use the file system and the store.
 inline void Before(io::MemoryFileSystem& fs, io::Operation kind, std::string part,
                    std::function<void()> action) {
-  const auto done = std::make_shared<std::atomic<bool>>(false);
+  const auto done = std::make_shared<bool>(false);
+  const auto thread = std::this_thread::get_id();
   fs.SetOperationHook([=, action = std::move(action)](io::Operation operation,
                                                       const std::filesystem::path& path) {
-    if (operation != kind || !path.native().contains(part) || done->exchange(true)) return;
+    if (std::this_thread::get_id() != thread || *done || operation != kind) return;
+    if (!path.native().contains(part)) return;
+    *done = true;
     action();
   });
 }

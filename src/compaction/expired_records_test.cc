@@ -7,6 +7,7 @@ namespace freyja::compaction {
 namespace {
 
 using testing::Fixture;
+using testing::Get;
 
 constexpr std::uint64_t kSoonMs = 1'000;
 

@@ -9,6 +9,7 @@ namespace freyja::compaction {
 namespace {
 
 using testing::Fixture;
+using testing::Must;
 
 // Two sealed segments: an old version of "k" in the first, its tombstone in the second.
 class DeletedKeyTest : public ::testing::Test {

@@ -12,104 +12,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 
-FREYJA = ""
-TIMEOUT_S = 60
-
-EXIT_NOTHING = 1
-EXIT_USAGE = 2
-EXIT_CORRUPTION = 3
-EXIT_FAILURE = 4
-EXIT_INTERRUPTED = 130
-
-# Small segments give a small store several of them.
-SMALL_SEGMENTS = ("--segment-size", "64KiB")
-
-
-class CliTest(unittest.TestCase):
-    def setUp(self):
-        self.root = tempfile.mkdtemp(prefix="freyja-cli-")
-        self.addCleanup(shutil.rmtree, self.root, ignore_errors=True)
-        self.db = os.path.join(self.root, "db")
-
-    def path(self, name):
-        return os.path.join(self.root, name)
-
-    def write(self, name, data):
-        with open(self.path(name), "wb") as file:
-            file.write(data)
-        return self.path(name)
-
-    def read(self, name):
-        with open(self.path(name), "rb") as file:
-            return file.read()
-
-    def run_freyja(self, *args, stdin=b""):
-        return subprocess.run([FREYJA, *args], input=stdin, capture_output=True,
-                              timeout=TIMEOUT_S, check=False)
-
-    def ok(self, *args, stdin=b""):
-        """Runs a command that must succeed; returns its standard output."""
-        done = self.run_freyja(*args, stdin=stdin)
-        self.assertEqual(done.returncode, 0, (args, done))
-        return done.stdout
-
-    def fails(self, code, *args, stdin=b"", mentions=()):
-        """Runs a command that must fail with one line on standard error, which it returns."""
-        done = self.run_freyja(*args, stdin=stdin)
-        self.assertEqual(done.returncode, code, (args, done))
-        self.assert_one_error_line(done.stderr, mentions)
-        return done.stderr.decode()
-
-    def assert_one_error_line(self, stderr, mentions=()):
-        text = stderr.decode(errors="replace")
-        self.assertTrue(text.startswith("freyja: "), text)
-        self.assertEqual(text.count("\n"), 1, text)
-        for what in mentions:
-            self.assertIn(what, text)
-
-    def dump(self, directory):
-        """All records, as a dict of bytes."""
-        records = {}
-        for line in self.ok("dump", directory, "--quiet").splitlines():
-            fields = json.loads(line)
-            key, value = (base64.b64decode(fields[name + "_base64"])
-                          if name + "_base64" in fields else fields[name].encode()
-                          for name in ("key", "value"))
-            self.assertNotIn(key, records)
-            records[key] = value
-        return records
-
-    def load_numbers(self, count, value="value", *options):
-        lines = "".join(f"key{i}\t{value}-{i}\n" for i in range(count))
-        self.ok("load", self.db, "--format", "tsv", "--quiet", *options, stdin=lines.encode())
-
-    def data_files(self):
-        return sorted(name for name in os.listdir(self.db) if name.endswith(".data"))
-
-    def hold_store(self):
-        """Starts a process that has the store open for writing until its input ends."""
-        deadline = time.monotonic() + TIMEOUT_S
-        holder = None
-        while self.run_freyja("stats", self.db).returncode != EXIT_FAILURE:
-            self.assertLess(time.monotonic(), deadline, "the store never became locked")
-            # The question itself locks the store for a moment, which may turn a holder away.
-            if holder is None or holder.poll() is not None:
-                holder = subprocess.Popen(
-                    [FREYJA, "load", self.db, "--format", "tsv", "--batch", "1"],
-                    stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-                self.addCleanup(self.finish, holder)
-            time.sleep(0.1)
-        return holder
-
-    def finish(self, process):
-        if process.stdin and not process.stdin.closed:
-            process.stdin.close()
-        process.kill()
-        process.wait()
+import cli_test_case
+from cli_test_case import (CliTest, EXIT_CORRUPTION, EXIT_FAILURE, EXIT_INTERRUPTED,
+                           EXIT_NOTHING, EXIT_USAGE, SMALL_SEGMENTS, TIMEOUT_S)
 
 
 class PointCommands(CliTest):
@@ -158,7 +66,7 @@ class PointCommands(CliTest):
     def test_terminal_gets_a_newline(self):
         self.ok("put", self.db, "k", "v")
         master, slave = pty.openpty()
-        subprocess.run([FREYJA, "get", self.db, "k"], stdout=slave, timeout=TIMEOUT_S, check=True)
+        subprocess.run([cli_test_case.FREYJA, "get", self.db, "k"], stdout=slave, timeout=TIMEOUT_S, check=True)
         self.assertEqual(os.read(master, 100), b"v\r\n")
         os.close(slave)
         os.close(master)
@@ -187,7 +95,7 @@ class PointCommands(CliTest):
     def test_full_output_is_a_failure(self):
         self.ok("put", self.db, "k", "v")
         with open("/dev/full", "wb") as full:
-            done = subprocess.run([FREYJA, "get", self.db, "k"], stdout=full,
+            done = subprocess.run([cli_test_case.FREYJA, "get", self.db, "k"], stdout=full,
                                   stderr=subprocess.PIPE, timeout=TIMEOUT_S, check=False)
         self.assertEqual(done.returncode, EXIT_FAILURE)
         self.assert_one_error_line(done.stderr, ["standard output", "No space left"])
@@ -283,9 +191,9 @@ class Transfer(CliTest):
         self.load_binary()
         for form in ("ndjson", "tsv"):
             other = self.path("other-" + form)
-            with subprocess.Popen([FREYJA, "dump", self.db, "--format", form],
+            with subprocess.Popen([cli_test_case.FREYJA, "dump", self.db, "--format", form],
                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as dump:
-                load = subprocess.run([FREYJA, "load", other, "--format", form],
+                load = subprocess.run([cli_test_case.FREYJA, "load", other, "--format", form],
                                       stdin=dump.stdout, capture_output=True, timeout=TIMEOUT_S,
                                       check=False)
             self.assertEqual((dump.returncode, load.returncode), (0, 0), load.stderr)
@@ -312,7 +220,7 @@ class Transfer(CliTest):
     def test_dump_to_a_closed_pipe_is_quiet(self):
         self.load_numbers(20000, "v" * 50)
         for command in ("dump", "scan"):
-            with subprocess.Popen([FREYJA, command, self.db], stdout=subprocess.PIPE,
+            with subprocess.Popen([cli_test_case.FREYJA, command, self.db], stdout=subprocess.PIPE,
                                   stderr=subprocess.PIPE) as process:
                 process.stdout.read(10)
                 process.stdout.close()
@@ -398,7 +306,7 @@ class Transfer(CliTest):
         content = b"".join(b"key%d\t%s\n" % (i, b"v" * 100) for i in range(200000))
         source = self.write("many.tsv", content)
         master, slave = pty.openpty()
-        with subprocess.Popen([FREYJA, "load", self.db, source], stderr=slave) as process:
+        with subprocess.Popen([cli_test_case.FREYJA, "load", self.db, source], stderr=slave) as process:
             os.close(slave)
             seen = b""
             while True:
@@ -529,7 +437,7 @@ class Compact(CliTest):
         timed = self.run_freyja("compact", self.db, "--timeout", "0.001")
         # A machine may be quick enough; then it simply is compacted.
         self.assertIn(timed.returncode, (0, EXIT_FAILURE), timed)
-        with subprocess.Popen([FREYJA, "compact", self.db, "-q"], stdout=subprocess.PIPE,
+        with subprocess.Popen([cli_test_case.FREYJA, "compact", self.db, "-q"], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE) as process:
             time.sleep(0.1)
             process.send_signal(signal.SIGINT)
@@ -612,5 +520,5 @@ class Check(CliTest):
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    FREYJA = os.path.abspath(sys.argv.pop(1))
+    cli_test_case.FREYJA = os.path.abspath(sys.argv.pop(1))
     unittest.main()
