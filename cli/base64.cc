@@ -1,9 +1,9 @@
 #include "base64.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <cstdint>
-
-#include <fmt/format.h>
 
 namespace freyja::cli {
 namespace {
@@ -30,8 +30,7 @@ std::uint32_t Byte(std::string_view bytes, std::size_t index) {
 void AppendBase64(std::string_view bytes, std::string& out) {
   out.reserve(out.size() + (bytes.size() + 2) / 3 * 4);
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const std::uint32_t group =
-        Byte(bytes, i) << 16 | Byte(bytes, i + 1) << 8 | Byte(bytes, i + 2);
+    const std::uint32_t group = Byte(bytes, i) << 16 | Byte(bytes, i + 1) << 8 | Byte(bytes, i + 2);
     out += kAlphabet[group >> 18];
     out += kAlphabet[group >> 12 & 63];
     out += i + 1 < bytes.size() ? kAlphabet[group >> 6 & 63] : '=';

@@ -1,7 +1,7 @@
+#include <fmt/format.h>
+
 #include <memory>
 #include <string>
-
-#include <fmt/format.h>
 
 #include "commands.h"
 #include "file_io.h"
@@ -37,9 +37,8 @@ CheckedTotals Totals(const KVStore& store) {
 int ReportFailure(const CheckOptions& options, const Status& status) {
   const int code = Fail(status, options.directory);
   if (!options.json) return code;
-  const int printed = PrintOut(JsonLine({{"ok", false},
-                                         {"code", StatusCodeName(status.code())},
-                                         {"error", status.message()}}));
+  const int printed = PrintOut(JsonLine(
+      {{"ok", false}, {"code", StatusCodeName(status.code())}, {"error", status.message()}}));
   return printed == kExitOk ? code : printed;
 }
 

@@ -3,10 +3,9 @@
 // outlive the parsing.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
-
-#include <CLI/CLI.hpp>
 
 namespace freyja::cli {
 

@@ -1,9 +1,8 @@
-#include "commands.h"
+#include <fmt/format.h>
 
 #include <cstdlib>
 
-#include <fmt/format.h>
-
+#include "commands.h"
 #include "freyja/options.h"
 
 namespace freyja::cli {

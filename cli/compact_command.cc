@@ -1,11 +1,11 @@
+#include <fmt/format.h>
+
 #include <chrono>
 #include <cmath>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "commands.h"
 #include "file_io.h"
@@ -100,10 +100,10 @@ std::string ReportText(const CompactionReport& report) {
       "  {} read, {} dropped, {} copied{}\n",
       HumanSignedBytes(report.space_saved),
       HumanDuration(std::chrono::duration<double>(report.duration).count()),
-      HumanBytes(report.bytes_before), HumanBytes(report.bytes_after), 
+      HumanBytes(report.bytes_before), HumanBytes(report.bytes_after),
       Counted(report.input_files.size(), "segment"), report.output_files.size(),
-      Counted(counters.records_read, "record"),
-      HumanCount(counters.records_dropped), HumanCount(counters.records_copied), kept);
+      Counted(counters.records_read, "record"), HumanCount(counters.records_dropped),
+      HumanCount(counters.records_copied), kept);
 }
 
 int Compact(const CompactOptions& options, KVStore& store) {

@@ -10,22 +10,27 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr milliseconds kIdleWindow{300};
-constexpr milliseconds kCompactingWindow{300};
+constexpr milliseconds kIdleWindow{150};
+constexpr milliseconds kCompactingWindow{450};
 constexpr milliseconds kPauseWithoutGain{20};
 constexpr milliseconds kPoll{10};
 // Garbage is let grow to this multiple of the live bytes at most before an idle window ends.
 constexpr std::uint64_t kMostDeadPerLive = 3;
 constexpr std::uint64_t kDeadBytesAlwaysFine = std::uint64_t{256} << 20;
 
-// Low, so that a job copies many live records and its swap has much to publish.
-constexpr double kMinSpaceSaving = 0.1;
-constexpr double kMinSpaceSavingOfFinalJob = 0.01;
-
-HotSwapConfig ConfigWith(double min_space_saving, bool seal_active) {
+HotSwapConfig ConfigOfRun() {
   HotSwapConfig config;
-  config.min_space_saving = min_space_saving;
-  config.seal_active = seal_active;
+  // Low, so that a job copies many live records and its swap has much to publish.
+  config.min_space_saving = 0.1;
+  // Many jobs of middling size rather than few that take everything.
+  config.max_input_bytes = std::uint64_t{40} << 20;
+  return config;
+}
+
+HotSwapConfig ConfigOfFinalJob() {
+  HotSwapConfig config;
+  config.min_space_saving = 0.01;
+  config.seal_active = true;
   return config;
 }
 
@@ -62,7 +67,7 @@ void DemoCompactions::HoldOff() {
 }
 
 void DemoCompactions::RunWindow() {
-  HotSwapCompactor compactor(context_.store, ConfigWith(kMinSpaceSaving, false));
+  HotSwapCompactor compactor(context_.store, ConfigOfRun());
   const Clock::time_point end = Clock::now() + kCompactingWindow;
   do {
     if (!RunJob(compactor) && !Stopped()) std::this_thread::sleep_for(kPauseWithoutGain);
@@ -70,7 +75,7 @@ void DemoCompactions::RunWindow() {
 }
 
 void DemoCompactions::RunFinalJob() {
-  HotSwapCompactor compactor(context_.store, ConfigWith(kMinSpaceSavingOfFinalJob, true));
+  HotSwapCompactor compactor(context_.store, ConfigOfFinalJob());
   RunJob(compactor);
 }
 
@@ -99,7 +104,11 @@ bool DemoCompactions::RunJob(HotSwapCompactor& compactor) {
     if (EndsTheRun(report.error())) context_.error.Set(report.error());
     return false;
   }
-  if (!report->ran) return false;
+  totals_.last_reason = report->reason;
+  if (!report->ran) {
+    ++totals_.without_gain;
+    return false;
+  }
   ++totals_.completed;
   totals_.records_copied += report->counters.records_copied;
   totals_.bytes_before += report->bytes_before;

@@ -22,7 +22,9 @@ struct CompactionTotals {
   double longest_publish_us = 0;  // from a commit to its last published location
   double publish_us = 0;          // the same, all together
   double longest_job_us = 0;
-  std::string last_problem;       // why a job was rolled back
+  std::uint64_t without_gain = 0;  // jobs that found nothing worth doing
+  std::string last_reason;         // what the last job says about its choice of segments
+  std::string last_problem;        // why a job was rolled back
 };
 
 // Alternates windows in which compaction is held off with windows in which jobs run one

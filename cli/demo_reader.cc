@@ -13,8 +13,8 @@ using Clock = std::chrono::steady_clock;
 
 // Of 64 operations; the rest are plain reads.
 constexpr std::uint64_t kPinnedOf64 = 4;
-constexpr std::uint64_t kMultiGetsOf64 = 1;
-constexpr std::size_t kMultiGetKeys = 8;
+constexpr std::uint64_t kMultiGetsOf64 = 6;
+constexpr std::size_t kMultiGetKeys = 16;
 constexpr std::uint64_t kOperationsPerHeldPin = 20000;
 
 }  // namespace

@@ -65,6 +65,10 @@ std::string CompactionText(const DemoReport& report) {
                       "                at a time at most\n",
                       HumanCount(totals.records_copied), HumanDuration(totals.longest_job_us / 1e6),
                       HumanDuration(totals.longest_publish_us / 1e6), totals.longest_pause_us);
+  if (totals.without_gain != 0) {
+    text += fmt::format("                {} more found too little garbage\n",
+                        HumanCount(totals.without_gain));
+  }
   if (totals.rolled_back != 0) {
     text += fmt::format("                {} rolled back, the last one: {}\n", totals.rolled_back,
                         OneLine(totals.last_problem));
@@ -102,16 +106,20 @@ nlohmann::json ReportAsJson(const DemoReport& report) {
       {"iterations", report.iterations},
       {"compactions", report.compactions.completed},
       {"compactions_rolled_back", report.compactions.rolled_back},
+      {"compactions_without_gain", report.compactions.without_gain},
+      {"last_compaction_reason", report.compactions.last_reason},
       {"records_moved", report.compactions.records_copied},
       {"bytes_before", report.compactions.bytes_before},
       {"bytes_after", report.compactions.bytes_after},
       {"bytes_reclaimed", report.compactions.bytes_reclaimed},
       {"longest_publish_us", report.compactions.longest_pause_us},
       {"longest_swap_us", report.compactions.longest_publish_us},
+      {"swaps_us", report.compactions.publish_us},
       {"longest_compaction_us", report.compactions.longest_job_us},
       {"space_amplification_highest", report.space_amplification_highest},
       {"space_amplification", report.space_amplification_final},
       {"write_amplification", report.write_amplification},
+      {"background_error", report.background_error},
       {"reopen_matches_model", report.final_check.reopen_matches_model},
       {"check_ok", report.final_check.check_ok},
       {"keys_after_reopen", report.final_check.keys},
@@ -158,6 +166,9 @@ std::string ReportAsText(const DemoReport& report) {
                   report.final_check.reopen_matches_model ? "all as acknowledged"
                                                           : "NOT as acknowledged",
                   report.final_check.check_ok ? "verified" : "NOT verified"));
+  if (!report.background_error.empty()) {
+    add(fmt::format("  background    {}\n", OneLine(report.background_error)));
+  }
   if (!report.final_check.problem.empty()) {
     add(fmt::format("  problem       {}\n", OneLine(report.final_check.problem)));
   }

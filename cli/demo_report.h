@@ -39,6 +39,7 @@ struct DemoReport {
   double space_amplification_highest = 0;
   double space_amplification_final = 0;
   double write_amplification = 0;
+  std::string background_error;  // the store's first one, empty if there was none
   FinalCheck final_check;
   std::vector<std::string> notes;  // the first wrong answers, in words
   std::string kept_in;             // the store's directory, if it's still there

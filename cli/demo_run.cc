@@ -199,6 +199,18 @@ Status Load(DemoContext& context, LiveView& view, DemoReport& report) {
   return Status::Ok();
 }
 
+// The statistics once the files of the last job's victims are gone, or after some seconds.
+Stats StatsWithoutRetired(const KVStore& store) {
+  constexpr int kPolls = 300;
+  constexpr std::chrono::milliseconds kPoll{10};
+  Stats stats = store.GetStats();
+  for (int i = 0; i < kPolls && stats.retired_segments != 0; ++i) {
+    std::this_thread::sleep_for(kPoll);
+    stats = store.GetStats();
+  }
+  return stats;
+}
+
 // Everything that happens while the store is open.
 Status RunOnStore(DemoContext& context, LiveView& view, DemoReport& report) {
   if (Status loaded = Load(context, view, report); !loaded.ok()) return loaded;
@@ -212,7 +224,9 @@ Status RunOnStore(DemoContext& context, LiveView& view, DemoReport& report) {
     workload.FillReport(report);
   }
   if (context.error.failed()) return context.error.Get();
-  const Stats stats = context.store.GetStats();
+  const Stats stats = StatsWithoutRetired(context.store);
+  report.background_error = stats.background_error.ok() ? "" : stats.background_error.ToString();
+  if (stats.background_error.code() == StatusCode::kCorruption) ++report.corrupt;
   report.space_amplification_final = stats.space_amplification();
   report.write_amplification = stats.write_amplification();
   return context.store.Close();

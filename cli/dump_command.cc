@@ -1,11 +1,11 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
-
-#include <fmt/format.h>
-#include <unistd.h>
 
 #include "commands.h"
 #include "file_io.h"
@@ -81,9 +81,9 @@ int Dump(const DumpOptions& options, KVStore& store) {
   if (out.reader_gone()) return kExitOk;
   if (status.ok() && file) status = file->Commit();
   if (InterruptGuard::Interrupted() && !status.ok()) {
-    return Fail(kExitInterrupted, to_stdout ? "dump: interrupted; the output is incomplete"
-                                            : "dump: interrupted; " + options.file +
-                                                  " was not written");
+    return Fail(kExitInterrupted, to_stdout
+                                      ? "dump: interrupted; the output is incomplete"
+                                      : "dump: interrupted; " + options.file + " was not written");
   }
   if (!out.status().ok()) return Fail(status, options.file);
   if (!status.ok()) return Fail(status, options.directory);

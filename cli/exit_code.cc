@@ -1,9 +1,9 @@
 #include "exit_code.h"
 
+#include <fmt/format.h>
+
 #include <cstdio>
 #include <string>
-
-#include <fmt/format.h>
 
 #include "text.h"
 

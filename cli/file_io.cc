@@ -1,13 +1,13 @@
 #include "file_io.h"
 
-#include <cerrno>
-#include <system_error>
-#include <utility>
-
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+#include <utility>
 
 #include "exit_code.h"
 #include "interrupt.h"
@@ -126,7 +126,7 @@ Status ReplacementFile::Commit() {
 
 InputFile::InputFile(std::string name, int descriptor)
     : name_(std::move(name)), descriptor_(descriptor) {
-  struct stat info {};
+  struct stat info{};
   if (::fstat(descriptor_, &info) == 0 && S_ISREG(info.st_mode)) {
     size_ = static_cast<std::uint64_t>(info.st_size);
   }
@@ -168,9 +168,9 @@ Result<std::string> InputFile::ReadAll(std::size_t limit) {
     if (*count == 0) return bytes;
     bytes.append(piece, 0, *count);
     if (bytes.size() > limit) {
-      return std::unexpected(Status(
-          StatusCode::kInvalidArgument,
-          fmt::format("{}: longer than the longest value, {} bytes", name_, limit)));
+      return std::unexpected(
+          Status(StatusCode::kInvalidArgument,
+                 fmt::format("{}: longer than the longest value, {} bytes", name_, limit)));
     }
   }
 }

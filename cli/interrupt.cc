@@ -14,7 +14,7 @@ void OnSignal(int) { interrupted = true; }
 }  // namespace
 
 InterruptGuard::InterruptGuard() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = OnSignal;
   sigemptyset(&action.sa_mask);
   // Not SA_RESTART: a blocking read must return. The second signal finds the default.

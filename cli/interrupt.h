@@ -19,8 +19,8 @@ class InterruptGuard {
   static bool Interrupted();
 
  private:
-  struct sigaction old_interrupt_ {};
-  struct sigaction old_terminate_ {};
+  struct sigaction old_interrupt_{};
+  struct sigaction old_terminate_{};
 };
 
 }  // namespace freyja::cli

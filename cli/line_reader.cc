@@ -42,9 +42,9 @@ Result<LineReader::Outcome> LineReader::Next() {
   std::size_t scanned = 0;  // bytes from begin_ on that hold no line end
   for (;;) {
     const char* start = buffer_.data() + begin_;
-    const void* found =
-        begin_ + scanned < end_ ? std::memchr(start + scanned, '\n', end_ - begin_ - scanned)
-                                : nullptr;
+    const void* found = begin_ + scanned < end_
+                            ? std::memchr(start + scanned, '\n', end_ - begin_ - scanned)
+                            : nullptr;
     if (found != nullptr) {
       const auto length = static_cast<std::size_t>(static_cast<const char*>(found) - start);
       ++line_number_;

@@ -1,11 +1,11 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "commands.h"
 #include "file_io.h"
@@ -67,8 +67,7 @@ class LoadRun {
       if (*outcome == LineReader::Outcome::kEnd) return Status::Ok();
       if (Status status = LoadLine(*format, *outcome); !status.ok()) return status;
       if (progress_.Due()) {
-        progress_.Update(reader_.bytes_read(),
-                         HumanCount(loader_.records_stored()) + " records");
+        progress_.Update(reader_.bytes_read(), HumanCount(loader_.records_stored()) + " records");
       }
     }
   }

@@ -1,9 +1,9 @@
 #include "loader.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
-
-#include <fmt/format.h>
 
 namespace freyja::cli {
 namespace {
@@ -27,8 +27,8 @@ std::optional<std::string> Loader::Refusal(const Record& record) const {
     return fmt::format("the key has {} bytes; the limit is {}", record.key.size(), kMaxKeyBytes);
   }
   if (record.value.size() > store_.max_value_bytes()) {
-    return fmt::format("the value has {} bytes; the limit of this store is {}",
-                       record.value.size(), store_.max_value_bytes());
+    return fmt::format("the value has {} bytes; the limit of this store is {}", record.value.size(),
+                       store_.max_value_bytes());
   }
   return std::nullopt;
 }

@@ -1,12 +1,12 @@
 // put, get and delete.
+#include <fmt/format.h>
+#include <unistd.h>
+
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <fmt/format.h>
-#include <unistd.h>
 
 #include "commands.h"
 #include "file_io.h"
@@ -47,9 +47,7 @@ std::expected<std::string, std::string> Argument(const std::string& text, bool e
   return escaped ? UnescapeField(text) : text;
 }
 
-WriteOptions WriteOptionsFor(bool sync) {
-  return {.sync = sync ? Sync::kAlways : Sync::kDefault};
-}
+WriteOptions WriteOptionsFor(bool sync) { return {.sync = sync ? Sync::kAlways : Sync::kDefault}; }
 
 Result<std::string> ReadValue(const PutOptions& options) {
   if (options.file || options.value == "-") {

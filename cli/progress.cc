@@ -1,10 +1,10 @@
 #include "progress.h"
 
-#include <algorithm>
-#include <cstdio>
-
 #include <fmt/format.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
 
 #include "text.h"
 

@@ -1,10 +1,9 @@
 // The option --format of load and dump.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
-
-#include <CLI/CLI.hpp>
 
 #include "records_io.h"
 

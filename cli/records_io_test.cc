@@ -1,10 +1,10 @@
 #include "records_io.h"
 
-#include <string>
-
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
+
+#include <string>
 
 namespace freyja::cli {
 namespace {
@@ -111,12 +111,10 @@ TEST(RecordsIo, MissingFieldsAreNamed) {
 }
 
 TEST(RecordsIo, DoubledFieldsAreRefusedWhicheverWayTheyAreSpelt) {
-  EXPECT_EQ(NdjsonError(R"({"key":"a","key":"b","value":"v"})"),
-            "a second key in field \"key\"");
+  EXPECT_EQ(NdjsonError(R"({"key":"a","key":"b","value":"v"})"), "a second key in field \"key\"");
   EXPECT_EQ(NdjsonError(R"({"key":"a","value":"v","value_base64":"dg=="})"),
             "a second value in field \"value_base64\"");
-  EXPECT_TRUE(Mentions(NdjsonError(R"({"key":"a","expires_at_ms":1,"expires_at_ms":1})"),
-                       "twice"));
+  EXPECT_TRUE(Mentions(NdjsonError(R"({"key":"a","expires_at_ms":1,"expires_at_ms":1})"), "twice"));
 }
 
 TEST(RecordsIo, UnknownFieldsAreRefusedNotDropped) {

@@ -1,8 +1,8 @@
+#include <unistd.h>
+
 #include <memory>
 #include <optional>
 #include <string>
-
-#include <unistd.h>
 
 #include "commands.h"
 #include "file_io.h"

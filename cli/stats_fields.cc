@@ -1,9 +1,9 @@
 #include "stats_fields.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string_view>
-
-#include <fmt/format.h>
 
 #include "text.h"
 
@@ -26,10 +26,14 @@ void AppendContents(const Stats& stats, std::string& out) {
   const std::uint64_t record_bytes = stats.live_bytes + stats.dead_bytes;
   AppendSection("Contents", out);
   AppendField("keys", HumanCount(stats.keys), out);
-  AppendField("live", fmt::format("{} ({} of all records)", HumanBytes(stats.live_bytes),
-                                  Percent(stats.live_bytes, record_bytes)), out);
-  AppendField("dead", fmt::format("{} ({})", HumanBytes(stats.dead_bytes),
-                                  Percent(stats.dead_bytes, record_bytes)), out);
+  AppendField("live",
+              fmt::format("{} ({} of all records)", HumanBytes(stats.live_bytes),
+                          Percent(stats.live_bytes, record_bytes)),
+              out);
+  AppendField(
+      "dead",
+      fmt::format("{} ({})", HumanBytes(stats.dead_bytes), Percent(stats.dead_bytes, record_bytes)),
+      out);
   AppendField("on disk", HumanBytes(stats.disk_bytes), out);
   AppendField("allocated ahead", HumanBytes(stats.preallocated_bytes), out);
   AppendField("space amplification", fmt::format("{:.2f}", stats.space_amplification()), out);
@@ -45,8 +49,8 @@ void AppendLog(const Stats& stats, std::string& out) {
   AppendField("durable sequence number", HumanCount(stats.durable_sequence), out);
   AppendField("manifest generation", HumanCount(stats.manifest_generation), out);
   AppendField("tail discarded at open", HumanBytes(stats.recovered_tail_bytes_discarded), out);
-  AppendField("tail copied at open",
-              HumanCount(stats.recovered_tail_records_copied) + " records", out);
+  AppendField("tail copied at open", HumanCount(stats.recovered_tail_records_copied) + " records",
+              out);
   AppendField("read-only", stats.read_only ? "yes" : "no", out);
   AppendField("background error",
               stats.background_error.ok() ? "none" : OneLine(stats.background_error.ToString()),
@@ -62,15 +66,17 @@ void AppendSinceOpen(const Stats& stats, std::string& out) {
   AppendField("write amplification", fmt::format("{:.2f}", stats.write_amplification()), out);
   AppendField("syncs", HumanCount(stats.syncs), out);
   AppendField("rolls", HumanCount(stats.rolls), out);
-  AppendField("compactions", fmt::format("{} done, {} failed ({} in a row)",
-                                         HumanCount(stats.compactions_completed),
-                                         HumanCount(stats.compactions_failed),
-                                         HumanCount(stats.compaction_failures_in_a_row)), out);
+  AppendField(
+      "compactions",
+      fmt::format("{} done, {} failed ({} in a row)", HumanCount(stats.compactions_completed),
+                  HumanCount(stats.compactions_failed),
+                  HumanCount(stats.compaction_failures_in_a_row)),
+      out);
   AppendField("compaction read", HumanBytes(stats.compaction_bytes_read), out);
   AppendField("compaction written", HumanBytes(stats.compaction_bytes_written), out);
   AppendField("compaction reclaimed", HumanBytes(stats.compaction_bytes_reclaimed), out);
-  AppendField("longest publish",
-              HumanDuration(static_cast<double>(stats.publish_us_longest) / 1e6), out);
+  AppendField("longest publish", HumanDuration(static_cast<double>(stats.publish_us_longest) / 1e6),
+              out);
 }
 
 }  // namespace
@@ -142,18 +148,17 @@ std::string SegmentsText(const std::vector<SegmentInfo>& segments) {
   for (const SegmentInfo& segment : segments) {
     file_width = std::max(file_width, OneLine(segment.file).size());
   }
-  std::string out = fmt::format("{:<{}}  {:<8}  {:>10}  {:>11}  {:>10}  {:>10}  {:>10}  {}\n",
-                                "FILE", file_width, "STATE", "SIZE", "RECORDS", "TOMBSTONES",
-                                "LIVE", "DEAD", "LIVE # DEAD .");
+  std::string out =
+      fmt::format("{:<{}}  {:<8}  {:>10}  {:>11}  {:>10}  {:>10}  {:>10}  {}\n", "FILE", file_width,
+                  "STATE", "SIZE", "RECORDS", "TOMBSTONES", "LIVE", "DEAD", "LIVE # DEAD .");
   for (const SegmentInfo& segment : segments) {
-    out += fmt::format("{:<{}}  {:<8}  {:>10}  {:>11}  {:>10}  {:>10}  {:>10}  {}\n",
-                       OneLine(segment.file), file_width, SegmentStateName(segment.state),
-                       HumanBytes(segment.file_bytes), HumanCount(segment.records),
-                       HumanCount(segment.tombstones), HumanBytes(segment.live_bytes),
-                       HumanBytes(segment.dead_bytes),
-                       segment.records == 0
-                           ? "(empty)"
-                           : Bar(segment.live_bytes, segment.record_bytes, kBarWidth));
+    out += fmt::format(
+        "{:<{}}  {:<8}  {:>10}  {:>11}  {:>10}  {:>10}  {:>10}  {}\n", OneLine(segment.file),
+        file_width, SegmentStateName(segment.state), HumanBytes(segment.file_bytes),
+        HumanCount(segment.records), HumanCount(segment.tombstones), HumanBytes(segment.live_bytes),
+        HumanBytes(segment.dead_bytes),
+        segment.records == 0 ? "(empty)"
+                             : Bar(segment.live_bytes, segment.record_bytes, kBarWidth));
   }
   return out;
 }

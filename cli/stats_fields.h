@@ -2,10 +2,9 @@
 // part of the command line's promises, and the text for people.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "freyja/stats.h"
 

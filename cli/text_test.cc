@@ -1,11 +1,11 @@
 #include "text.h"
 
-#include <string>
-#include <vector>
-
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
+
+#include <string>
+#include <vector>
 
 #include "base64.h"
 #include "key_guard.h"
@@ -29,9 +29,7 @@ RC_GTEST_PROP(Text, UnescapingUndoesEscaping, (const std::string& bytes)) {
   RC_ASSERT(*back == bytes);
 }
 
-TEST(Text, MessagesStayOnOneLine) {
-  EXPECT_EQ(OneLine("a\nb\\c\x1b[0m"), "a\\nb\\c\\x1b[0m");
-}
+TEST(Text, MessagesStayOnOneLine) { EXPECT_EQ(OneLine("a\nb\\c\x1b[0m"), "a\\nb\\c\\x1b[0m"); }
 
 TEST(Text, BytesHaveTheUnitThatFits) {
   EXPECT_EQ(HumanBytes(0), "0 B");

@@ -1,9 +1,9 @@
 #include "usage_error.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
-
-#include <fmt/format.h>
 
 namespace freyja::cli {
 namespace {

@@ -1,11 +1,10 @@
 // What to tell someone whose command line could not be parsed.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <CLI/CLI.hpp>
 
 namespace freyja::cli {
 

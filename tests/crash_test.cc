@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdint>
+#include <functional>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -127,16 +129,27 @@ std::string AnyKey(Dice& dice) {
   return "key" + std::to_string(number);
 }
 
+// With the directories of a store and of its compactions' outputs.
+std::shared_ptr<MemoryFileSystem> EmptyDisk() {
+  auto disk = std::make_shared<MemoryFileSystem>();
+  for (const char* directory : {support::kStorePath, support::kTempPath}) {
+    EXPECT_TRUE(disk->CreateDirectory(directory).ok());
+  }
+  EXPECT_TRUE(disk->SyncDirectory("/").ok());
+  return disk;
+}
+
 // A store, the history of its writes, and whoever takes images of it.
 class World {
  public:
-  World(Survivor start, std::uint64_t seed)
+  World(Survivor start, std::uint64_t seed, CrashCounts& counts)
       : disk_(std::move(start.disk)),
         store_(std::move(start.store)),
         history_(std::move(start.contents)),
         dice_(seed),
         options_(std::move(start.options)),
-        images_(std::make_unique<ImageTaker>(*disk_, history_, dice_.Next())) {}
+        images_(std::make_unique<ImageTaker>(*disk_, history_, dice_.Next())),
+        counts_(counts) {}
 
   ~World() {
     images_->Stop();
@@ -259,6 +272,7 @@ class World {
     const auto report = job_->Wait();
     job_.reset();
     if (!report) return "compaction: " + report.error().ToString();
+    counts_.swaps += report->ran ? 1 : 0;
     return support::CompareReads(*store_, history_.newest());
   }
 
@@ -283,6 +297,7 @@ class World {
   Options options_;
   std::unique_ptr<ImageTaker> images_;
   std::optional<CompactionJob> job_;
+  CrashCounts& counts_;
 };
 
 // Several generations, each going on from an image of the one before.
@@ -293,15 +308,8 @@ class Chain {
   // Empty, or what went wrong.
   std::string Run(std::size_t generations) {
     Survivor start;
-    start.disk = std::make_shared<MemoryFileSystem>();
+    start.disk = EmptyDisk();
     start.options = support::TinyOptions(dice_);
-    for (const char* directory : {support::kStorePath, support::kTempPath}) {
-      if (const Status made = start.disk->CreateDirectory(directory); !made.ok()) {
-        return made.ToString();
-      }
-    }
-    if (const Status synced = start.disk->SyncDirectory("/"); !synced.ok())
-      return synced.ToString();
     for (std::size_t generation = 0; generation < generations; ++generation) {
       std::string problem = RunGeneration(start);
       if (!problem.empty()) return "generation " + std::to_string(generation) + ": " + problem;
@@ -313,7 +321,7 @@ class Chain {
   // Ends with `survivor` recovered from an image of the store that it began with.
   std::string RunGeneration(Survivor& survivor) {
     constexpr std::size_t kMostSteps = 10'000;
-    World world(std::exchange(survivor, {}), dice_.Next());
+    World world(std::exchange(survivor, {}), dice_.Next(), counts_);
     world.images().Start(/*one_in=*/dice_.Between(3, 12), /*most=*/3);
     const std::size_t steps = dice_.Between(40, 160);
     for (std::size_t step = 0; step < kMostSteps; ++step) {
@@ -336,7 +344,7 @@ class Chain {
 
 TEST(CrashTest, EveryImageRecoversToAPrefixThroughWhatWasPromised) {
   const std::uint64_t seed = support::TestSeed(20'240'611);
-  const std::size_t chains = support::Scaled(14);
+  const std::size_t chains = support::Scaled(12);
   const auto begin = std::chrono::steady_clock::now();
   CrashCounts counts;
   for (std::size_t i = 0; i < chains; ++i) {
@@ -344,27 +352,155 @@ TEST(CrashTest, EveryImageRecoversToAPrefixThroughWhatWasPromised) {
     ASSERT_EQ(problem, "") << "FREYJA_TEST_SEED=" << seed + i;
   }
   const auto took = std::chrono::steady_clock::now() - begin;
-  std::cout << counts.images << " images checked, " << counts.process_kills
-            << " of them process kills, " << counts.inside_recovery << " inside recovery, "
-            << counts.compacted << " compacted; " << counts.lost_writes << " lost unsynced writes; "
-            << std::chrono::duration_cast<std::chrono::milliseconds>(took).count() << " ms\n";
+  std::cout << counts << "; " << std::chrono::duration_cast<std::chrono::milliseconds>(took).count()
+            << " ms\n";
   EXPECT_GT(counts.images, 100 * chains);
   EXPECT_GT(counts.process_kills, 10 * chains);
   EXPECT_GT(counts.inside_recovery, 5 * chains);
   EXPECT_GT(counts.lost_writes, 5 * chains);
+  EXPECT_GT(counts.swaps, 5 * chains);
+}
+
+// Crashes before each single operation of one thing that a store does.
+class EveryOperationTest : public ::testing::Test {
+ protected:
+  EveryOperationTest() {
+    disk_ = EmptyDisk();
+    options_.create_if_missing = true;
+    options_.sync = Sync::kNone;
+    options_.segment_bytes = kMinSegmentBytes;
+    options_.reserve_bytes = 64 << 10;
+    options_.recovery_threads = 1;
+    Open();
+  }
+
+  void Open() {
+    auto store = support::OpenOn(disk_, options_, ++seed_);
+    ASSERT_TRUE(store.has_value()) << store.error().ToString();
+    store_ = *std::move(store);
+  }
+
+  // Overwrites and deletes of few keys, through several segments; the last ones unsynced.
+  void Write() {
+    for (int i = 0; i < 150; ++i) {
+      const std::string key = "key" + std::to_string(i * 7 % 23);
+      if (i % 5 == 4) {
+        history_.Begin({{key, std::nullopt}});
+        ASSERT_TRUE(store_->Delete(key).has_value());
+      } else {
+        const std::string value = MakeValue(key, ++number_, 400);
+        history_.Begin({{key, value}});
+        ASSERT_TRUE(store_->Put(key, value).ok());
+      }
+      history_.Acknowledge();
+      if (i == 100) {
+        ASSERT_TRUE(store_->Sync().ok());
+        history_.MakeDurable();
+      }
+    }
+  }
+
+  // Runs `act` a few times, each with other images before its operations, and checks those.
+  void CrashIn(const std::function<void()>& act) {
+    CrashCounts counts;
+    for (std::size_t round = 0; round < support::Scaled(3); ++round) {
+      Write();
+      ImageTaker images(*disk_, history_, ++seed_);
+      images.Start(/*one_in=*/1, /*most=*/SIZE_MAX);
+      act();
+      images.Stop();
+      for (const CrashedDisk& image : images.Collect()) {
+        ASSERT_EQ(support::Recover(image, history_, ++seed_, counts).error, "")
+            << "FREYJA_TEST_SEED=" << first_seed_;
+      }
+      if (store_ == nullptr) Open();
+      ASSERT_EQ(support::CompareReads(*store_, history_.newest()), "");
+    }
+    std::cout << counts << '\n';
+    EXPECT_GT(counts.images, 30u);
+  }
+
+  std::shared_ptr<MemoryFileSystem> disk_;
+  Options options_;
+  std::unique_ptr<KVStore> store_;
+  History history_{{}};
+  std::uint64_t number_ = 0;
+  const std::uint64_t first_seed_ = support::TestSeed(20'240'613);
+  std::uint64_t seed_ = first_seed_;
+};
+
+TEST_F(EveryOperationTest, OfACompaction) {
+  CrashIn([&] {
+    HotSwapConfig config;
+    config.min_space_saving = 0;
+    config.seal_active = true;
+    const auto report = HotSwapCompactor(*store_, config).Compact();
+    ASSERT_TRUE(report.has_value()) << report.error().ToString();
+    EXPECT_TRUE(report->ran);
+  });
+}
+
+TEST_F(EveryOperationTest, OfACompactionThroughAnotherDirectory) {
+  CrashIn([&] {
+    HotSwapConfig config;
+    config.min_space_saving = 0;
+    config.seal_active = true;
+    config.temp_dir = support::kTempPath;
+    const auto report = HotSwapCompactor(*store_, config).Compact();
+    ASSERT_TRUE(report.has_value()) << report.error().ToString();
+    EXPECT_TRUE(report->ran);
+  });
+}
+
+TEST_F(EveryOperationTest, OfRollingAndSealing) {
+  CrashIn([&] { Write(); });
+}
+
+TEST_F(EveryOperationTest, OfASync) {
+  CrashIn([&] {
+    ASSERT_TRUE(store_->Sync().ok());
+    history_.MakeDurable();
+    Write();
+  });
+}
+
+TEST_F(EveryOperationTest, OfClosingAndOpeningAgain) {
+  CrashIn([&] {
+    ASSERT_TRUE(store_->Close().ok());
+    history_.MakeDurable();
+    store_.reset();
+    Open();
+    Write();
+  });
+}
+
+TEST_F(EveryOperationTest, OfRecoveringFromAProcessKill) {
+  CrashIn([&] {
+    const std::shared_ptr<MemoryFileSystem> killed =
+        disk_->CrashImage({.mode = io::CrashOptions::Mode::kProcessKill});
+    ImageTaker images(*killed, history_, ++seed_);
+    images.Start(/*one_in=*/1, /*most=*/SIZE_MAX);
+    const auto store = support::OpenOn(killed, options_, ++seed_);
+    ASSERT_TRUE(store.has_value()) << store.error().ToString();
+    images.Stop();
+    CrashCounts counts;
+    for (const CrashedDisk& image : images.Collect()) {
+      ASSERT_EQ(support::Recover(image, history_, ++seed_, counts).error, "")
+          << "FREYJA_TEST_SEED=" << first_seed_;
+    }
+    EXPECT_GT(counts.images, 10u);
+  });
 }
 
 // The checker must find what is wrong with a real store, too.
 TEST(CrashTest, AStoreThatLostOrKeptTheWrongThingIsFound) {
-  const auto disk = std::make_shared<MemoryFileSystem>();
-  ASSERT_TRUE(disk->CreateDirectory(support::kStorePath).ok());
-  ASSERT_TRUE(disk->SyncDirectory("/").ok());
+  const auto disk = EmptyDisk();
   Dice dice(1);
   const Options options = support::TinyOptions(dice);
   const auto store = support::OpenOn(disk, options, 1);
   ASSERT_TRUE(store.has_value()) << store.error().ToString();
   History history({});
-  for (const std::uint64_t number : {1, 2, 3}) {
+  for (std::uint64_t number = 1; number <= 3; ++number) {
     const std::string key = "key" + std::to_string(number);
     history.Begin({{key, MakeValue(key, number, 100)}});
     ASSERT_TRUE((*store)->Put(key, MakeValue(key, number, 100)).ok());

@@ -155,13 +155,13 @@ inline void Before(io::MemoryFileSystem& fs, io::Operation kind, std::string par
                    std::function<void()> action) {
   const auto done = std::make_shared<bool>(false);
   const auto thread = std::this_thread::get_id();
-  fs.SetOperationHook([=, action = std::move(action)](io::Operation operation,
-                                                      const std::filesystem::path& path) {
-    if (std::this_thread::get_id() != thread || *done || operation != kind) return;
-    if (!path.native().contains(part)) return;
-    *done = true;
-    action();
-  });
+  fs.SetOperationHook(
+      [=, action = std::move(action)](io::Operation operation, const std::filesystem::path& path) {
+        if (std::this_thread::get_id() != thread || *done || operation != kind) return;
+        if (!path.native().contains(part)) return;
+        *done = true;
+        action();
+      });
 }
 
 }  // namespace freyja::compaction::testing

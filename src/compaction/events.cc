@@ -10,20 +10,25 @@ EventDispatcher::~EventDispatcher() { Shutdown(); }
 std::uint64_t EventDispatcher::Add(CompactionListener listener) {
   auto subscriber = std::make_shared<Subscriber>();
   subscriber->listener = std::move(listener);
-  subscriber->thread = std::thread([this, raw = subscriber.get()] { Run(*raw); });
   base::MutexLock lock(mutex_);
-  subscribers_.emplace(next_id_, std::move(subscriber));
+  const auto added = subscribers_.emplace(next_id_, subscriber).first;
+  try {
+    subscriber->thread = std::thread([this, raw = subscriber.get()] { Run(*raw); });
+  } catch (...) {
+    subscribers_.erase(added);
+    throw;
+  }
   return next_id_++;
 }
 
 void EventDispatcher::Join(Subscriber& subscriber, bool drain) {
   {
     base::MutexLock lock(subscriber.mutex);
+    if (!subscriber.stop) subscriber.drain = drain;
     subscriber.stop = true;
-    subscriber.drain = drain;
     subscriber.changed.NotifyAll();
   }
-  if (subscriber.thread.joinable()) subscriber.thread.join();
+  if (!IsOwnThread(subscriber) && subscriber.thread.joinable()) subscriber.thread.join();
 }
 
 void EventDispatcher::Remove(std::uint64_t id) {
@@ -32,19 +37,23 @@ void EventDispatcher::Remove(std::uint64_t id) {
     base::MutexLock lock(mutex_);
     const auto found = subscribers_.find(id);
     if (found == subscribers_.end()) return;
-    removed = std::move(found->second);
+    removed = found->second;
+    if (IsOwnThread(*removed)) leaving_.push_back(removed);
     subscribers_.erase(found);
   }
   Join(*removed, /*drain=*/false);
 }
 
 void EventDispatcher::Shutdown() {
-  std::map<std::uint64_t, std::shared_ptr<Subscriber>> all;
+  std::vector<std::shared_ptr<Subscriber>> leaving;
   {
     base::MutexLock lock(mutex_);
-    all.swap(subscribers_);
+    for (const auto& [id, subscriber] : subscribers_) leaving_.push_back(subscriber);
+    subscribers_.clear();
+    leaving = leaving_;
+    std::erase_if(leaving_, [](const auto& subscriber) { return !IsOwnThread(*subscriber); });
   }
-  for (auto& [id, subscriber] : all) Join(*subscriber, /*drain=*/true);
+  for (const auto& subscriber : leaving) Join(*subscriber, /*drain=*/true);
 }
 
 void EventDispatcher::Emit(const CompactionEvent& event) {

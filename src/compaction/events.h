@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <thread>
+#include <vector>
 
 #include "base/mutex.h"
 #include "freyja/compaction.h"
@@ -29,7 +30,8 @@ class EventDispatcher {
   EventDispatcher& operator=(const EventDispatcher&) = delete;
 
   std::uint64_t Add(CompactionListener listener) FREYJA_EXCLUDES(mutex_);
-  // Waits for a call to the listener that is under way. What is queued is not delivered.
+  // Waits for a call to the listener that is under way, unless it is the listener that
+  // calls. What is queued is not delivered.
   void Remove(std::uint64_t id) FREYJA_EXCLUDES(mutex_);
   void Emit(const CompactionEvent& event) FREYJA_EXCLUDES(mutex_);
   // Delivers what is queued and ends all listeners' threads.
@@ -52,12 +54,18 @@ class EventDispatcher {
   void Run(Subscriber& subscriber);
   void Enqueue(Subscriber& subscriber, const CompactionEvent& event);
   static void Join(Subscriber& subscriber, bool drain);
+  // Whether the caller is the listener: it can't be waited for.
+  static bool IsOwnThread(const Subscriber& subscriber) {
+    return subscriber.thread.get_id() == std::this_thread::get_id();
+  }
 
   std::atomic<std::uint64_t> dropped_{0};
   std::atomic<std::uint64_t> exceptions_{0};
   base::Mutex mutex_;
   std::uint64_t next_id_ FREYJA_GUARDED_BY(mutex_) = 1;
   std::map<std::uint64_t, std::shared_ptr<Subscriber>> subscribers_ FREYJA_GUARDED_BY(mutex_);
+  // Removed from within their own calls: their threads are still to be joined.
+  std::vector<std::shared_ptr<Subscriber>> leaving_ FREYJA_GUARDED_BY(mutex_);
 };
 
 }  // namespace freyja::compaction

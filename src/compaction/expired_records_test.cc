@@ -51,15 +51,15 @@ TEST_F(ExpiredRecordTest, AnExpiredNewestRecordGoesOnHidingAnOlderUnexpiredOne) 
 
 TEST_F(ExpiredRecordTest, WithNothingOlderToHideItIsDroppedWhole) {
   f_.Put("k", "for a while", Now() + kSoonMs);
-  f_.Put("stays", "forever");
+  f_.PutMany("garbage", 10, 1);
   f_.Seal();
   PassTheGracePeriod();
   f_.model.erase("k");
-  EXPECT_EQ(f_.store->GetStats().keys, 2u);
-  f_.PutMany("garbage", 10, 1);
+  EXPECT_EQ(f_.store->GetStats().keys, 11u);
   f_.PutMany("garbage", 10, 2);
   const auto report = f_.MustCompact(Fixture::Everything());
   EXPECT_EQ(report.counters.records_expired, 1u);
+  EXPECT_EQ(report.counters.tombstones_kept, 0u);
   f_.ExpectModelForGood();
 }
 

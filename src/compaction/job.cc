@@ -38,7 +38,10 @@ HotSwapJob::HotSwapJob(engine::Store& store, const ExpiryClock& expiry, EventDis
 Status HotSwapJob::CheckStop() const {
   if (state_.cancelled()) return Status(StatusCode::kCancelled, "the job was cancelled");
   const auto limit = state_.config().compaction_timeout;
-  if (limit.count() > 0 && steady_clock::now() - start_ > limit) {
+  // Not compared in nanoseconds, in which a long limit overflows.
+  const auto elapsed =
+      std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - start_);
+  if (limit.count() > 0 && elapsed >= limit) {
     return Status(StatusCode::kTimedOut,
                   "the job ran longer than its limit of " + std::to_string(limit.count()) + " ms");
   }
@@ -80,6 +83,12 @@ std::vector<SegmentFacts> HotSwapJob::GatherFacts() const {
                      .tombstone_bytes = sealed.tombstone_bytes,
                      .lowest_sequence = sealed.lowest_sequence,
                      .highest_sequence = sealed.highest_sequence});
+    // Where the mapping failed, keys can't be told apart any more, and a put may have left two
+    // slots for one: what is older there must not become readable again.
+    if (segment.damaged() || segment.mapping().faulted()) {
+      facts.back().record_bytes = 0;  // nothing to gain, so it is no victim
+      facts.back().tombstone_bytes = 0;
+    }
   });
   return facts;
 }
@@ -129,11 +138,14 @@ Status HotSwapJob::MakePlan() {
                           .max_input_bytes = state_.config().max_input_bytes,
                           .max_output_bytes = room - std::min(room, kManifestRoom)};
   std::vector<SegmentFacts> facts = GatherFacts();
+  Plan certain = compaction::MakePlan(facts, limits);
+  DiscountDroppableTombstones(facts, certain);
   plan_ = compaction::MakePlan(facts, limits);
-  DiscountDroppableTombstones(facts, plan_);
-  plan_ = compaction::MakePlan(facts, limits);
+  // What was discounted may be dropped only if all of these are compacted, too. Else a
+  // segment of tombstones could take their place, gain nothing, and do so in every job.
+  if (!std::ranges::includes(plan_.victims, certain.victims)) plan_ = std::move(certain);
   if (plan_.victims.empty()) return Status::Ok();
-  if (plan_.disk_bytes + kManifestRoom > free) store_.reserve().Release();
+  if (plan_.disk_bytes + kManifestRoom > free) loan_.emplace(store_.reserve());
 
   for (engine::PinnedSegment& segment : store_.PinSegments()) {
     if (std::ranges::binary_search(plan_.victims, segment->id())) victims_.push_back(std::move(segment));
@@ -158,8 +170,12 @@ Status HotSwapJob::Copy() {
 }
 
 Status HotSwapJob::CopyVictim(Segment& victim) {
-  return engine::ScanSealed(victim.file(), victim.identity(), victim.sealed(),
-                            [&](const ScannedRecord& scanned) { return CopyRecord(victim, scanned); });
+  Status copied;
+  const Status scanned = engine::ScanSealed(
+      victim.file(), victim.identity(), victim.sealed(),
+      [&](const ScannedRecord& record) { return copied = CopyRecord(victim, record); });
+  if (!scanned.ok() && copied.ok()) victim.set_damaged();
+  return scanned;
 }
 
 Status HotSwapJob::CopyRecord(const Segment& victim, const ScannedRecord& scanned) {

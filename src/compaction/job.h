@@ -21,6 +21,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -99,6 +100,7 @@ class HotSwapJob {
   std::chrono::steady_clock::time_point last_progress_;
 
   Plan plan_;
+  std::optional<engine::Reserve::Loan> loan_;  // for outputs that fit in no other space
   std::vector<engine::PinnedSegment> victims_;
   std::unique_ptr<TombstoneRule> rule_;
   std::vector<Output> outputs_;

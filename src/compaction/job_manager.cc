@@ -1,5 +1,6 @@
 #include "compaction/job_manager.h"
 
+#include <exception>
 #include <system_error>
 #include <utility>
 
@@ -26,6 +27,13 @@ Status JobManager::CheckConfig(const HotSwapConfig& config) const {
   FREYJA_ASSIGN_OR_RETURN(const bool exists, fs.Exists(config.temp_dir));
   if (!exists) {
     return Status(StatusCode::kInvalidArgument, "temp_dir " + config.temp_dir.string() + " does not exist");
+  }
+  // Stray outputs are removed from it, so it must not be where data files count: this store's
+  // directory under any name, or a copy of the store.
+  FREYJA_ASSIGN_OR_RETURN(const bool is_store, fs.Exists(config.temp_dir / format::kManifestName));
+  if (is_store) {
+    return Status(StatusCode::kInvalidArgument,
+                  "temp_dir " + config.temp_dir.string() + " is the directory of a store");
   }
   FREYJA_ASSIGN_OR_RETURN(const bool same, fs.SameFileSystem(config.temp_dir, store_.directory().path()));
   if (!same) {
@@ -78,7 +86,11 @@ void JobManager::Run() {
       queue_.pop_front();
       running_ = job;
     }
-    job->Finish(HotSwapJob(store_, expiry_, events_, *job).Run());
+    try {
+      job->Finish(HotSwapJob(store_, expiry_, events_, *job).Run());
+    } catch (const std::exception&) {
+      job->Finish(std::unexpected(Status(StatusCode::kOutOfMemory, "no memory")));
+    }
   }
 }
 

@@ -147,10 +147,10 @@ TEST_F(JobManagerTest, WhatACrashLeftInTheTemporaryDirectoryIsRemovedAndNothingE
   const auto ours = Must(f_.machine.fs->Contents(kPath / victim.file));
   EXPECT_OK(f_.machine.fs->Overwrite(kTemp / "77.data", ours));
   engine::testing::Machine other;
+  other.random = std::make_shared<engine::testing::SeededRandom>(2);
   auto other_store = engine::testing::Open(other);
   engine::testing::Put(*other_store, "k", "v");
-  const auto foreign =
-      Must(other.fs->Contents(kPath / other_store->GetSegments().front().file));
+  const auto foreign = Must(other.fs->Contents(kPath / other_store->GetSegments().front().file));
   EXPECT_OK(f_.machine.fs->Overwrite(kTemp / "78.data", foreign));
   EXPECT_OK(f_.machine.fs->Overwrite(kTemp / "79.data", {}));
   EXPECT_OK(f_.machine.fs->Overwrite(kTemp / "notes.txt", {}));
@@ -162,7 +162,7 @@ TEST_F(JobManagerTest, WhatACrashLeftInTheTemporaryDirectoryIsRemovedAndNothingE
 TEST_F(JobManagerTest, AStoresOwnDirectoryAsTheTemporaryOneLosesNothing) {
   f_.MakeGarbage("k", 5);
   const auto result = Compact({.temp_dir = kPath, .min_space_saving = 0.3});
-  if (!result) EXPECT_EQ(result.error().code(), StatusCode::kInvalidArgument);
+  EXPECT_TRUE(result || result.error().code() == StatusCode::kInvalidArgument);
   f_.ExpectModel();
   manager_.Shutdown();
   f_.ExpectModelForGood();
@@ -186,8 +186,8 @@ TEST_F(JobManagerTest, AFailureRemovesTheOutputsFromTheTemporaryDirectory) {
   const auto before = FilesOf(f_.machine);
   for (const Operation operation : {Operation::kWrite, Operation::kSync, Operation::kRename}) {
     f_.machine.fs->InjectFault(
-        {.operations = {operation}, .path_contains = operation == Operation::kRename ? ".data"
-                                                                                    : "temporary"});
+        {.operations = {operation},
+         .path_contains = operation == Operation::kRename ? ".data" : "temporary"});
     EXPECT_FALSE(Compact({.temp_dir = kTemp, .min_space_saving = 0.3}).has_value());
     f_.machine.fs->ClearFaults();
     EXPECT_TRUE(Must(f_.machine.fs->List(kTemp)).empty());
@@ -204,14 +204,18 @@ class EventsTest : public ::testing::Test {
  protected:
   EventsTest() { f_.MakeGarbage("k", 5); }
   void CompactAndRetire() {
+    const auto listener = f_.events.Add(
+        [this](const CompactionEvent& event) { retired_ = retired_ || event.type == kRetired; });
     report_ = f_.MustCompact({.min_space_saving = 0.3});
     WaitUntil([&] {
       f_.store->maintenance().Wake();
-      return f_.store->GetStats().retired_segments == 0;
+      return retired_.load();
     });
+    f_.events.Remove(listener);
   }
   Fixture f_;
   CompactionReport report_;
+  std::atomic<bool> retired_ = false;
 };
 
 TEST_F(EventsTest, ASuccessfulJobTellsItsStepsInOrder) {
@@ -226,7 +230,7 @@ TEST_F(EventsTest, ASuccessfulJobTellsItsStepsInOrder) {
     if (event.type == kRetired) {
       ++retired;
       EXPECT_EQ(event.input_files, report_.input_files);
-      EXPECT_EQ(steps.size(), std::max<std::size_t>(steps.size(), 3)) << "only when published";
+      EXPECT_GE(steps.size(), 3u) << "only when published";
     } else {
       steps.push_back(event.type);
     }
@@ -237,7 +241,8 @@ TEST_F(EventsTest, ASuccessfulJobTellsItsStepsInOrder) {
   const auto started = log.All().front();
   EXPECT_EQ(started.input_files, report_.input_files);
   EXPECT_FALSE(started.reason.empty());
-  const auto completed = *std::ranges::find(log.All(), kPublished, &CompactionEvent::type);
+  const auto events = log.All();
+  const auto completed = *std::ranges::find(events, kPublished, &CompactionEvent::type);
   EXPECT_EQ(completed.output_files, report_.output_files);
   EXPECT_EQ(completed.counters.records_read, 10u);
   EXPECT_EQ(completed.counters.records_copied, 5u);
@@ -268,6 +273,7 @@ TEST_F(EventsTest, ASlowListenerDelaysNobody) {
   CompactAndRetire();  // would never end
   WaitUntil([&] { return log.All().size() == 5; });
   go = true;
+  f_.events.Shutdown();  // the listeners refer to what ends here
 }
 
 TEST_F(EventsTest, AThrowingListenerHurtsNobodyAndIsCounted) {

@@ -1,6 +1,7 @@
 // What the outside can see and say of a job.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -46,7 +47,8 @@ class JobState {
 
   std::optional<Result<CompactionReport>> WaitFor(std::chrono::milliseconds timeout)
       FREYJA_EXCLUDES(mutex_) {
-    const auto deadline = std::chrono::steady_clock::now() + timeout;
+    constexpr std::chrono::milliseconds kLongest = std::chrono::hours(24 * 365);  // no overflow
+    const auto deadline = std::chrono::steady_clock::now() + std::min(timeout, kLongest);
     base::MutexLock lock(mutex_);
     while (!result_) {
       const auto rest = deadline - std::chrono::steady_clock::now();

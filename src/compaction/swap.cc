@@ -1,5 +1,6 @@
 // Steps 4 to 8 of a job: cover, prepare, commit, publish, retire; and the way back.
 #include <algorithm>
+#include <exception>
 #include <new>
 
 #include "base/status_macros.h"
@@ -26,7 +27,7 @@ Result<CompactionReport> HotSwapJob::Run() {
     if (status.ok()) status = Cover();
     if (status.ok()) status = Prepare();
     if (status.ok()) status = CheckStop();  // the last chance to turn back
-  } catch (const std::bad_alloc&) {
+  } catch (const std::exception&) {
     status = Status(StatusCode::kOutOfMemory, "not enough memory for the compaction");
   }
   if (!status.ok()) return End(std::move(status));
@@ -41,7 +42,14 @@ Result<CompactionReport> HotSwapJob::Run() {
   Emit(CompactionEventType::kCommitted);
   Publish();
   Emit(CompactionEventType::kPublished);
-  return End(Retire());
+  try {
+    status = Retire();
+  } catch (const std::bad_alloc&) {
+    // Their files stay until the next open. They must not be taken for victims again.
+    for (const engine::PinnedSegment& victim : victims_) victim->set_state(SegmentState::kRetired);
+    status = Status(StatusCode::kOutOfMemory, "no memory");
+  }
+  return End(std::move(status));
 }
 
 // --- Cover ----------------------------------------------------------------------------
@@ -86,8 +94,9 @@ ManifestStore::CommitResult HotSwapJob::Commit() {
   ManifestStore::CommitResult result = store_.manifest().Commit(edit);
   const bool full = result.outcome == ManifestStore::Outcome::kRefused &&
                     result.status.code() == StatusCode::kNoSpace;
-  if (full && store_.reserve().Release()) result = store_.manifest().Commit(edit);
-  return result;
+  if (!full) return result;
+  const engine::Reserve::Loan loan(store_.reserve());
+  return loan.gave() ? store_.manifest().Commit(edit) : result;
 }
 
 // --- Publish --------------------------------------------------------------------------
@@ -150,7 +159,7 @@ Status HotSwapJob::Retire() {
 void HotSwapJob::RollBack() {
   for (Output& output : outputs_) {
     // No location in it was ever published.
-    if (output.segment != nullptr) store_.segments().Remove(output.segment);
+    if (output.segment != nullptr) store_.segments().Discard(output.segment);
     output.writer->Abandon();
   }
   outputs_.clear();
@@ -159,6 +168,7 @@ void HotSwapJob::RollBack() {
 
 Result<CompactionReport> HotSwapJob::End(Status status) {
   engine::CompactionTotals& totals = store_.totals();
+  loan_.reset();
   if (status.ok()) {
     totals.completed.fetch_add(1);
     totals.failures_in_a_row.store(0);
@@ -184,7 +194,8 @@ Result<CompactionReport> HotSwapJob::End(Status status) {
   return std::unexpected(std::move(status));
 }
 
-void HotSwapJob::Emit(CompactionEventType type, std::string reason) {
+// Short of memory the event is lost, never the step that it reports.
+void HotSwapJob::Emit(CompactionEventType type, std::string reason) try {
   CompactionEvent event;
   event.type = type;
   event.job_id = state_.id();
@@ -195,6 +206,8 @@ void HotSwapJob::Emit(CompactionEventType type, std::string reason) {
   event.space_saved = committed_ ? static_cast<std::int64_t>(bytes_before_ - bytes_after_) : 0;
   event.duration = duration_cast<microseconds>(steady_clock::now() - start_);
   events_.Emit(event);
+} catch (const std::bad_alloc&) {
+  return;
 }
 
 CompactionReport HotSwapJob::Report() const {

@@ -8,6 +8,7 @@
 namespace freyja::compaction {
 namespace {
 
+using testing::CodeOf;
 using testing::Fixture;
 using testing::Must;
 
@@ -61,8 +62,7 @@ TEST_F(DeletedKeyTest, WithoutItsHintTheOlderSegmentMayHoldAnything) {
 
 TEST_F(DeletedKeyTest, WithADamagedHintTheOlderSegmentMayHoldAnything) {
   for (const std::uint64_t offset : {std::uint64_t{8}, std::uint64_t{format::kHintHeaderBytes}}) {
-    EXPECT_OK(
-        f_.machine.fs->Corrupt(f_.store->directory().HintPath(older_), offset, std::byte{4}));
+    EXPECT_OK(f_.machine.fs->Corrupt(f_.store->directory().HintPath(older_), offset, std::byte{4}));
     TombstoneRule rule(f_.store->directory(), Manifest(), {newer_});
     EXPECT_FALSE(MayDrop(rule, "k", kTombstone));
   }
@@ -115,6 +115,8 @@ TEST_F(DeletedKeyTest, RecheckAbortsIfASegmentThatAppearedMeanwhileMayBeOlder) {
 }
 
 TEST_F(DeletedKeyTest, ACommitBehindTheJobsBackAbortsIt) {
+  f_.Delete("filler0");
+  f_.Seal();
   // Another job's output with older records appears while this one copies.
   testing::Before(*f_.machine.fs, io::Operation::kCreate, ".data", [&] {
     const auto commit = f_.store->manifest().Commit([](format::Manifest& manifest) {
@@ -126,9 +128,6 @@ TEST_F(DeletedKeyTest, ACommitBehindTheJobsBackAbortsIt) {
     });
     EXPECT_TRUE(commit.ok());
   });
-  f_.Delete("filler0");
-  f_.Delete("filler1");
-  f_.Seal();
   const auto result = f_.Compact({.min_space_saving = 0.01});
   f_.machine.fs->SetOperationHook({});
   EXPECT_EQ(CodeOf(result), StatusCode::kAborted);

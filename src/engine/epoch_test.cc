@@ -58,6 +58,7 @@ TEST(EpochTest, GuardOfAnotherThreadHoldsTheStamp) {
   std::thread reader([&] {
     const EpochGuard guard(epochs);
     step.store(1);
+    step.notify_all();
     step.wait(1);
   });
   step.wait(0);

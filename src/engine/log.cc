@@ -11,6 +11,7 @@ namespace freyja::engine {
 
 namespace {
 
+constexpr std::ptrdiff_t kMostFullSegments = 4;
 constexpr std::uint64_t kSequenceBlock = std::uint64_t{1} << 32;
 constexpr std::uint64_t kPopulatePiece = std::uint64_t{2} << 20;
 constexpr std::uint64_t kPopulateAhead = std::uint64_t{16} << 20;
@@ -49,7 +50,10 @@ Result<Segment*> Log::SegmentFor(std::size_t bytes, bool may_use_reserve) {
   for (;;) {
     Segment* active = active_.load();
     if (active != nullptr && bytes <= active->limit() - append_offset_) return active;
-    FREYJA_RETURN_IF_ERROR(Roll(bytes, may_use_reserve));
+    // Deletes leave half of the reserve to the compaction that they are made for, to the
+    // manifests and to the next open.
+    FREYJA_RETURN_IF_ERROR(Roll(bytes, may_use_reserve, parts_.reserve.bytes() / 2));
+    FREYJA_RETURN_IF_ERROR(SealBacklog());
   }
 }
 
@@ -72,10 +76,10 @@ void Log::Appended(std::uint64_t records, std::uint64_t tombstones, std::uint64_
   }
 }
 
-Status Log::Roll(std::size_t bytes, bool may_use_reserve) {
+Status Log::Roll(std::size_t bytes, bool may_use_reserve, std::uint64_t keep_free) {
   {
     base::MutexLock prepare_lock(prepare_mutex_);
-    if (prepared_ == nullptr) FREYJA_RETURN_IF_ERROR(Prepare(bytes, may_use_reserve));
+    if (prepared_ == nullptr) FREYJA_RETURN_IF_ERROR(Prepare(bytes, may_use_reserve, keep_free));
     Segment* next = prepared_;
     prepared_ = nullptr;
     base::MutexLock lock(mutex_);
@@ -91,10 +95,26 @@ Status Log::Roll(std::size_t bytes, bool may_use_reserve) {
   return Status::Ok();
 }
 
+// Writers that outrun the sealing help with it: all that is not sealed must be read again, and
+// for the most part copied, after a crash.
+Status Log::SealBacklog() {
+  const auto full_segments = [&] {
+    base::MutexLock lock(mutex_);
+    return std::ranges::count(entries_, SegmentState::kFull, &Segment::state);
+  };
+  while (full_segments() > kMostFullSegments) {
+    const auto sealed = SealOldest();
+    // What failed is tried again by the maintenance, which reports it.
+    if (!sealed) return parts_.health.CheckWritable();
+    if (!*sealed) break;  // its last records are this group's
+  }
+  return Status::Ok();
+}
+
 Status Log::RollNow() {
   Segment* active = active_.load();
   if (active == nullptr || active->log_records.load() == 0) return Status::Ok();
-  return Roll(format::kMinRecordBytes, /*may_use_reserve=*/true);
+  return Roll(format::kMinRecordBytes, /*may_use_reserve=*/true, /*keep_free=*/0);
 }
 
 // --- Syncing ------------------------------------------------------------------------
@@ -163,7 +183,7 @@ Result<Segment*> Log::CreateSegment(std::uint64_t bytes) {
   });
   if (!commit.ok()) {
     // Not listed for sure only if refused; after an unknown outcome the file stays.
-    const auto removed = parts_.segments.Remove(segment);
+    parts_.segments.Discard(segment);
     if (commit.outcome == ManifestStore::Outcome::kRefused) parts_.directory.RemoveBestEffort(path);
     return std::unexpected(commit.status);
   }
@@ -173,21 +193,31 @@ Result<Segment*> Log::CreateSegment(std::uint64_t bytes) {
   return segment;
 }
 
-Status Log::Prepare(std::uint64_t minimum_bytes, bool may_use_reserve) {
+Status Log::Prepare(std::uint64_t minimum_bytes, bool may_use_reserve, std::uint64_t keep_free) {
   FREYJA_RETURN_IF_ERROR(parts_.health.CheckWritable());
   const std::uint64_t minimum =
       std::max<std::uint64_t>(base::RoundUp<std::uint64_t>(minimum_bytes + format::kSegmentHeaderBytes, 4096),
                               kMinSegmentBytes);
   std::uint64_t bytes = std::max(segment_bytes_, minimum);
+  if (!parts_.reserve.whole()) {
+    // What is free is the reserve's.
+    bytes = minimum;
+    FREYJA_ASSIGN_OR_RETURN(const std::uint64_t free,
+                            parts_.directory.file_system().FreeSpace(parts_.directory.path()));
+    if (free < keep_free + bytes) {
+      return Status(StatusCode::kNoSpace,
+                    "the disk is full; what is left is kept for compaction, which makes room");
+    }
+  }
   // On a disk that is nearly full, segments get smaller.
   auto created = CreateSegment(bytes);
   while (!created && created.error().code() == StatusCode::kNoSpace && bytes / 2 >= minimum) {
     bytes = base::RoundUp<std::uint64_t>(bytes / 2, 4096);
     created = CreateSegment(bytes);
   }
-  if (!created && created.error().code() == StatusCode::kNoSpace && may_use_reserve &&
-      parts_.reserve.Release()) {
-    created = CreateSegment(minimum);
+  if (!created && created.error().code() == StatusCode::kNoSpace && may_use_reserve) {
+    const Reserve::Loan loan(parts_.reserve);
+    if (loan.gave()) created = CreateSegment(minimum);
   }
   if (!created) return created.error();
   prepared_ = *created;
@@ -197,7 +227,7 @@ Status Log::Prepare(std::uint64_t minimum_bytes, bool may_use_reserve) {
 Status Log::PrepareAhead() {
   base::MutexLock lock(prepare_mutex_);
   if (prepared_ != nullptr || !parts_.reserve.whole()) return Status::Ok();
-  return Prepare(format::kMinRecordBytes, /*may_use_reserve=*/false);
+  return Prepare(format::kMinRecordBytes, /*may_use_reserve=*/false, /*keep_free=*/0);
 }
 
 bool Log::PopulateAhead() {
@@ -225,9 +255,10 @@ bool Log::PopulateAhead() {
 
 // --- Sealing ------------------------------------------------------------------------
 
-bool Log::HasFull() const {
+bool Log::HasFull(std::uint64_t through) const {
   base::MutexLock lock(mutex_);
-  return !entries_.empty() && entries_.front()->state() == SegmentState::kFull;
+  return !entries_.empty() && entries_.front()->state() == SegmentState::kFull &&
+         entries_.front()->log_first_sequence.load() <= through;
 }
 
 Result<bool> Log::SealOldest() {
@@ -261,8 +292,9 @@ Status Log::DropEmpty(Segment* segment) {
     base::MutexLock lock(mutex_);
     std::erase(entries_, segment);
   }
-  parts_.directory.RemoveBestEffort(parts_.directory.DataPath(segment->id()));
-  const auto removed = parts_.segments.Remove(segment);  // no location was ever published
+  const auto path = parts_.directory.DataPath(segment->id());
+  parts_.segments.Discard(segment);
+  parts_.directory.RemoveBestEffort(path);
   return Status::Ok();
 }
 

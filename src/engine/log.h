@@ -88,8 +88,9 @@ class Log {
   bool PopulateAhead();
   // Seals the oldest segment if it is full and published. `false`: there is none.
   Result<bool> SealOldest() FREYJA_EXCLUDES(seal_mutex_);
-  // Whether SealOldest has something to do now or soon.
-  bool HasFull() const FREYJA_EXCLUDES(mutex_);
+  // Whether SealOldest has something to do now or soon; with `through`: with a segment that
+  // is empty or begins at or before that number.
+  bool HasFull(std::uint64_t through = UINT64_MAX) const FREYJA_EXCLUDES(mutex_);
 
   // --- Closing ----------------------------------------------------------------------
   // Syncs, gives unused blocks back and writes the clean mark. No appends after it.
@@ -97,9 +98,12 @@ class Log {
 
  private:
   Result<Segment*> CreateSegment(std::uint64_t bytes);
-  Status Prepare(std::uint64_t minimum_bytes, bool may_use_reserve)
+  // `keep_free`: bytes of the disk that stay free once the reserve has been given up.
+  Status Prepare(std::uint64_t minimum_bytes, bool may_use_reserve, std::uint64_t keep_free)
       FREYJA_REQUIRES(prepare_mutex_);
-  Status Roll(std::size_t bytes, bool may_use_reserve) FREYJA_EXCLUDES(prepare_mutex_, mutex_);
+  Status Roll(std::size_t bytes, bool may_use_reserve, std::uint64_t keep_free)
+      FREYJA_EXCLUDES(prepare_mutex_, mutex_);
+  Status SealBacklog() FREYJA_EXCLUDES(seal_mutex_, mutex_);
   Status DropEmpty(Segment* segment);
   Status Seal(Segment* segment);
   std::vector<Segment*> UnsyncedThrough(std::uint64_t sequence) FREYJA_EXCLUDES(mutex_);

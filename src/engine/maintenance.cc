@@ -1,7 +1,7 @@
 #include "engine/maintenance.h"
 
 #include <algorithm>
-#include <new>
+#include <exception>
 
 #include "base/status_macros.h"
 
@@ -67,7 +67,7 @@ milliseconds Maintenance::RunOnce() {
     }
     parts_.epochs.Collect();
     more |= parts_.reaper.Collect() != 0;
-  } catch (const std::bad_alloc&) {
+  } catch (const std::exception&) {
     status = Status(StatusCode::kOutOfMemory, "not enough memory for background work");
   }
   if (!status.ok()) {

@@ -1,5 +1,6 @@
 #include "engine/manifest_store.h"
 
+#include <new>
 #include <string>
 #include <vector>
 
@@ -28,11 +29,12 @@ ManifestStore::CommitResult ManifestStore::Replace(Directory& directory, Health&
                                                    const format::Manifest& manifest) {
   if (Status status = health.CheckWritable(); !status.ok()) return {Outcome::kRefused, status};
   const auto temporary = directory.path() / format::kManifestTempName;
+  const auto final_path = directory.ManifestPath();
   if (Status status = WriteTemporary(directory, temporary, manifest); !status.ok()) {
     directory.RemoveBestEffort(temporary);
     return {Outcome::kRefused, status};
   }
-  Status status = directory.file_system().Rename(temporary, directory.ManifestPath());
+  Status status = directory.file_system().Rename(temporary, final_path);
   if (!status.ok()) {
     health.Poison(status);
     return {Outcome::kUnknown, status};
@@ -58,7 +60,7 @@ Result<format::Manifest> ManifestStore::Read(Directory& directory) {
   return manifest;
 }
 
-ManifestStore::CommitResult ManifestStore::Commit(const Edit& edit) {
+ManifestStore::CommitResult ManifestStore::Commit(const Edit& edit) try {
   base::MutexLock commit_lock(commit_mutex_);
   format::Manifest next = Current();
   const std::uint64_t watermark = next.watermark;
@@ -71,6 +73,9 @@ ManifestStore::CommitResult ManifestStore::Commit(const Edit& edit) {
     current_ = std::move(next);
   }
   return result;
+} catch (const std::bad_alloc&) {
+  // From the rename on nothing allocates but the message of an error that poisons.
+  return {Outcome::kRefused, Status(StatusCode::kOutOfMemory, "no memory")};
 }
 
 format::Manifest ManifestStore::Current() const {

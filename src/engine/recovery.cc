@@ -51,6 +51,13 @@ Result<Recovered> Recovery::Run() {
   recovered_.tail_bytes_discarded = replay.discarded_bytes;
 
   bool read_only = parts_.read_only;
+  if (!read_only && !parts_.reserve.whole()) {
+    // The disk is full, and what a crash left behind may be what fills it. The manifest that
+    // doesn't list it is durable, and has proved to be whole.
+    DeleteUnlisted();
+    const Status ignored = parts_.reserve.Establish();
+    static_cast<void>(ignored);
+  }
   if (!read_only) {
     Status status = ClearCleanMark();
     if (status.ok() && found.clean) status = ContinueLog(found, replay);
@@ -302,20 +309,27 @@ Status Recovery::SealLog(const format::Manifest& manifest, const LogReplay& repl
   }
 
   std::uint64_t last = 0;
+  auto outcome = ManifestStore::Outcome::kCommitted;
   const Status committed = parts_.reserve.RunWith([&]() -> Status {
-    return parts_.manifest
-        .Commit([&](format::Manifest& next) {
-          for (const InPlace& segment : kept) next.sealed.push_back(segment.summary);
-          for (const auto& copy : copies) next.sealed.push_back(copy->sealed());
-          last = manifest.clean ? replay.last_sequence : next.reserved_sequence;
-          next.log.clear();
-          next.log_first_sequence = last + 1;
-          next.watermark = std::max(next.watermark, last);
-          return Status::Ok();
-        })
-        .status;
+    const auto commit = parts_.manifest.Commit([&](format::Manifest& next) {
+      for (const InPlace& segment : kept) next.sealed.push_back(segment.summary);
+      for (const auto& copy : copies) next.sealed.push_back(copy->sealed());
+      last = manifest.clean ? replay.last_sequence : next.reserved_sequence;
+      next.log.clear();
+      next.log_first_sequence = last + 1;
+      next.watermark = std::max(next.watermark, last);
+      return Status::Ok();
+    });
+    if (outcome != ManifestStore::Outcome::kUnknown) outcome = commit.outcome;
+    return commit.status;
   });
-  FREYJA_RETURN_IF_ERROR(committed);
+  if (!committed.ok()) {
+    // After an unknown outcome the copies may be listed.
+    for (auto& copy : copies) {
+      if (outcome == ManifestStore::Outcome::kRefused) copy->Abandon();
+    }
+    return committed;
+  }
   recovered_.last_sequence = last;
   recovered_.durable_sequence = last;
 

@@ -10,7 +10,8 @@
 //     is sealed in place, the valid rest is copied to a fresh segment, numbers kept.
 //  5. Commit that as a manifest of its own; a new log starts at the reserved number.
 //  6. Build the index: for each key the highest number wins.
-//  7. Only then delete the files that the manifest doesn't list, and no others.
+//  7. Only then delete the files that the manifest doesn't list, and no others. (On a full
+//     disk before step 5, so that they don't take the room that the steps need.)
 // A crash inside any step leaves a directory for which the steps do the same again.
 #pragma once
 

@@ -44,11 +44,14 @@ class EngineRegression : public ::testing::Test {
 TEST_F(EngineRegression, WaitingForASealEndsWhenTheWriterIsPoisoned) {
   Open();
   ASSERT_TRUE(store_->Put("first", "value", {.sync = Sync::kNone}).ok());
+  // The next segment is prepared, so that the only syncs of data are those of the log.
+  while (store_->GetSegments().back().state != SegmentState::kPrepared) std::this_thread::yield();
+  const std::string active = store_->GetSegments().front().file;
   std::promise<void> in_sync;
   std::promise<void> go_on;
   std::atomic<int> syncs{0};
   fs_->SetOperationHook([&](Operation operation, const std::filesystem::path& path) {
-    if (operation != Operation::kSync || path.extension() != ".data") return;
+    if (operation != Operation::kSync || path.filename() != active) return;
     if (syncs.fetch_add(1) != 0) return;
     in_sync.set_value();
     go_on.get_future().wait();
@@ -65,11 +68,13 @@ TEST_F(EngineRegression, WaitingForASealEndsWhenTheWriterIsPoisoned) {
     ended.store(true);
   });
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  fs_->InjectFault({.operations = {Operation::kSync}, .path_contains = ".data", .sticky = true});
+  fs_->InjectFault(
+      {.operations = {Operation::kSync}, .path_contains = active, .skip = 1, .sticky = true});
   go_on.set_value();
   leader.join();
   writer.join();
-  for (int i = 0; i < 500 && !ended.load(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  for (int i = 0; i < 500 && !ended.load(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   EXPECT_TRUE(ended.load()) << "SealActive still waits for a record that can't be published";
   if (!ended.load()) std::_Exit(1);
   sealer.join();

@@ -26,6 +26,7 @@ Reserve::Reserve(Directory& directory, std::uint64_t bytes, std::uint64_t segmen
 Status Reserve::Establish() {
   base::MutexLock lock(mutex_);
   if (whole_.load()) return Status::Ok();
+  if (loans_ != 0) return Status(StatusCode::kNoSpace, "the disk's reserve is in use");
   const auto path = directory_.path() / format::kReserveName;
   auto file = directory_.file_system().Open(path, io::OpenMode::kReadWrite);
   if (!file) file = directory_.file_system().Open(path, io::OpenMode::kCreateNew);
@@ -39,9 +40,15 @@ Status Reserve::Establish() {
   return Status::Ok();
 }
 
-bool Reserve::Release() {
+void Reserve::EndLoan() {
   base::MutexLock lock(mutex_);
-  if (!whole_.load()) return false;
+  --loans_;
+}
+
+bool Reserve::Lend() {
+  base::MutexLock lock(mutex_);
+  ++loans_;
+  if (!whole_.load()) return loans_ > 1;  // another loan's blocks may not be used up
   whole_.store(false);
   directory_.RemoveBestEffort(directory_.path() / format::kReserveName);
   return true;

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <utility>
 
 #include "base/mutex.h"
 #include "engine/directory.h"
@@ -21,20 +22,41 @@ class Reserve {
 
   // Allocates the file if it is not whole. kNoSpace: the disk is too full.
   Status Establish() FREYJA_EXCLUDES(mutex_);
-  // Gives the blocks back; `false` if there was nothing to give.
-  bool Release() FREYJA_EXCLUDES(mutex_);
   bool whole() const { return whole_.load(); }
+
+  // Gives the blocks back, and keeps Establish from taking them again until the loan ends:
+  // whoever needs them needs them for a while, and a refused put must not snatch them away.
+  class Loan {
+   public:
+    explicit Loan(Reserve& reserve) : reserve_(&reserve), gave_(reserve.Lend()) {}
+    Loan(Loan&& other) noexcept
+        : reserve_(std::exchange(other.reserve_, nullptr)), gave_(other.gave_) {}
+    Loan& operator=(Loan&&) = delete;
+    ~Loan() {
+      if (reserve_ != nullptr) reserve_->EndLoan();
+    }
+    // `false`: there was nothing to give.
+    bool gave() const { return gave_; }
+
+   private:
+    Reserve* reserve_;
+    bool gave_;
+  };
   std::uint64_t bytes() const { return bytes_; }
 
   // Runs step(), and once more without the reserve if it failed for want of space.
   template <class Step>
   auto RunWith(Step&& step) -> decltype(step()) {
     auto result = step();
-    if (IsNoSpace(result) && Release()) result = step();
+    if (!IsNoSpace(result)) return result;
+    const Loan loan(*this);
+    if (loan.gave()) result = step();
     return result;
   }
 
  private:
+  bool Lend() FREYJA_EXCLUDES(mutex_);
+  void EndLoan() FREYJA_EXCLUDES(mutex_);
   static bool IsNoSpace(const Status& status) { return status.code() == StatusCode::kNoSpace; }
   template <class T>
   static bool IsNoSpace(const Result<T>& result) {
@@ -44,6 +66,7 @@ class Reserve {
   Directory& directory_;
   const std::uint64_t bytes_;
   base::Mutex mutex_;
+  std::uint32_t loans_ FREYJA_GUARDED_BY(mutex_) = 0;
   std::atomic<bool> whole_{false};
 };
 

@@ -68,6 +68,11 @@ class Segment {
   SegmentState state() const { return state_.load(); }
   void set_state(SegmentState state) { state_.store(state); }
 
+  // A compaction found a record in it that does not verify: it is no victim any more, so that
+  // it does not keep the others from being compacted.
+  bool damaged() const { return damaged_.load(); }
+  void set_damaged() { damaged_.store(true); }
+
   // A sealed segment's entry of the manifest; set before the state becomes kSealed.
   const format::SealedSegment& sealed() const { return sealed_; }
   void set_sealed(const format::SealedSegment& sealed) { sealed_ = sealed; }
@@ -96,6 +101,7 @@ class Segment {
   std::atomic<std::uint64_t> live_bytes_{0};
   std::atomic<std::uint64_t> pins_{0};
   std::atomic<SegmentState> state_{SegmentState::kPrepared};
+  std::atomic<bool> damaged_{false};
 };
 
 }  // namespace freyja::engine

@@ -1,6 +1,7 @@
 #include "engine/segment_table.h"
 
 #include <new>
+#include <utility>
 
 namespace freyja::engine {
 
@@ -31,11 +32,29 @@ Result<Segment*> SegmentTable::Register(std::unique_ptr<Segment> segment) {
   return registered;
 }
 
-std::unique_ptr<Segment> SegmentTable::Remove(Segment* segment) {
-  base::MutexLock lock(mutex_);
+std::unique_ptr<Segment> SegmentTable::Take(Segment* segment) {
   std::atomic_ref(slots_[segment->slot()]).store(nullptr);
   free_slots_.push_back(segment->slot());
   return std::unique_ptr<Segment>(segment);
+}
+
+std::unique_ptr<Segment> SegmentTable::Remove(Segment* segment) {
+  base::MutexLock lock(mutex_);
+  return Take(segment);
+}
+
+void SegmentTable::Discard(Segment* segment) {
+  segment->set_state(SegmentState::kRetired);
+  base::MutexLock lock(mutex_);
+  std::erase_if(discarded_, [](const auto& waiting) { return waiting->pins() == 0; });
+  try {
+    discarded_.reserve(discarded_.size() + 1);
+  } catch (const std::bad_alloc&) {
+    return;  // it stays in the table, and goes with it
+  }
+  std::unique_ptr<Segment> removed = Take(segment);
+  // From here on nobody finds it, so nobody pins it any more.
+  if (removed->pins() != 0) discarded_.push_back(std::move(removed));
 }
 
 }  // namespace freyja::engine

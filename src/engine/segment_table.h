@@ -35,6 +35,9 @@ class SegmentTable {
   Result<Segment*> Register(std::unique_ptr<Segment> segment) FREYJA_EXCLUDES(mutex_);
   // Hands the segment back; its slot is free from here on.
   std::unique_ptr<Segment> Remove(Segment* segment) FREYJA_EXCLUDES(mutex_);
+  // Removes a segment of which no location was ever published. Someone who walked the table
+  // may have pinned it: then it is freed after that, in a later call or with the table.
+  void Discard(Segment* segment) FREYJA_EXCLUDES(mutex_);
 
   // Calls visit(Segment&) for every registered segment; none is removed meanwhile.
   template <class Visit>
@@ -46,6 +49,8 @@ class SegmentTable {
   }
 
  private:
+  std::unique_ptr<Segment> Take(Segment* segment) FREYJA_REQUIRES(mutex_);
+
   struct Free {
     void operator()(void* memory) const { std::free(memory); }
   };
@@ -54,6 +59,7 @@ class SegmentTable {
   std::unique_ptr<Segment*[], Free> slots_;
   std::uint32_t used_slots_ FREYJA_GUARDED_BY(mutex_) = 0;
   std::vector<std::uint32_t> free_slots_ FREYJA_GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<Segment>> discarded_ FREYJA_GUARDED_BY(mutex_);  // still pinned
 };
 
 }  // namespace freyja::engine

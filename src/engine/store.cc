@@ -142,13 +142,18 @@ Status Store::Sync() {
 
 Status Store::SealActive() {
   FREYJA_RETURN_IF_ERROR(CheckWritable());
+  // Not what is appended from here on: writers may fill segments faster than these are sealed.
+  const std::uint64_t through = log_->appended();
   FREYJA_RETURN_IF_ERROR(writer_->RollActive());
-  for (;;) {
+  while (log_->HasFull(through)) {
     FREYJA_ASSIGN_OR_RETURN(const bool sealed, log_->SealOldest());
-    if (!sealed && !log_->HasFull()) return Status::Ok();
-    // Full, but a group of writers has not published its last records yet.
-    if (!sealed) std::this_thread::sleep_for(std::chrono::microseconds(100));
+    if (sealed) continue;
+    // Full, but a group of writers has not published its last records yet; it never will if
+    // the writer was poisoned.
+    FREYJA_RETURN_IF_ERROR(CheckWritable());
+    std::this_thread::sleep_for(std::chrono::microseconds(100));
   }
+  return Status::Ok();
 }
 
 // --- Reads ----------------------------------------------------------------------------

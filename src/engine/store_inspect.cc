@@ -146,7 +146,11 @@ Status Store::VerifyChecksums() const {
   if (on_disk.store != uuid_) {
     return Status(StatusCode::kCorruption, "MANIFEST: that of another store");
   }
-  for (const PinnedSegment& segment : PinSegments()) FREYJA_RETURN_IF_ERROR(VerifySegment(*segment));
+  for (const PinnedSegment& segment : PinSegments()) {
+    Status status = VerifySegment(*segment);
+    // Retired meanwhile, or given up before it was ever listed: its files no longer count.
+    if (!status.ok() && segment->state() != SegmentState::kRetired) return status;
+  }
   return Status::Ok();
 }
 

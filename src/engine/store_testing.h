@@ -81,7 +81,7 @@ inline Options SmallOptions() {
   options.create_if_missing = true;
   options.sync = Sync::kNone;  // nothing happens by time
   options.segment_bytes = kMinSegmentBytes;
-  options.reserve_bytes = 64 << 10;
+  options.reserve_bytes = 256 << 10;
   options.recovery_threads = 1;
   return options;
 }
@@ -90,7 +90,8 @@ inline Result<std::unique_ptr<Store>> TryOpen(const Machine& machine,
                                               const Options& options = SmallOptions()) {
   return Store::Open(kPath, options, machine.environment());
 }
-inline std::unique_ptr<Store> Open(const Machine& machine, const Options& options = SmallOptions()) {
+inline std::unique_ptr<Store> Open(const Machine& machine,
+                                   const Options& options = SmallOptions()) {
   return Must(TryOpen(machine, options));
 }
 
@@ -170,12 +171,14 @@ inline void WaitUntilIdle(Store& store) {
   WaitUntil([&] {
     bool prepared = false;
     bool busy = false;
+    std::size_t in_log = 0;
     for (const SegmentInfo& segment : store.GetSegments()) {
       prepared |= segment.state == SegmentState::kPrepared;
       busy |= segment.state == SegmentState::kFull || segment.state == SegmentState::kRetired;
+      in_log += segment.state == SegmentState::kSealed ? 0 : 1;
     }
     if (busy) store.maintenance().Wake();
-    return prepared && !busy;
+    return prepared && !busy && store.manifest().Current().log.size() == in_log;
   });
 }
 

@@ -1,7 +1,7 @@
 #include "engine/writer.h"
 
 #include <algorithm>
-#include <new>
+#include <exception>
 #include <optional>
 #include <ranges>
 
@@ -96,7 +96,7 @@ void Writer::RunGroup() {
   for (Request* request : group_) {
     try {
       Append(*request);
-    } catch (const std::bad_alloc&) {
+    } catch (const std::exception&) {
       request->result = std::unexpected(
           Status(StatusCode::kOutOfMemory, "not enough memory for the write; nothing was written"));
     }
@@ -104,7 +104,7 @@ void Writer::RunGroup() {
   Status status;
   try {
     status = SyncAndPublish();
-  } catch (const std::bad_alloc&) {
+  } catch (const std::exception&) {
     status = Status(StatusCode::kOutOfMemory, "not enough memory to publish a write");
     parts_.health.Poison(status);
   }
@@ -207,7 +207,6 @@ Status Writer::AppendRecords(const Request& request) {
 }
 
 Status Writer::SyncAndPublish() {
-  if (pending_.empty()) return Status::Ok();
   // A store into a page that could not be written was lost; the record is a hole.
   for (const Segment* segment : touched_) {
     if (segment->mapping().faulted()) {
@@ -218,7 +217,9 @@ Status Writer::SyncAndPublish() {
   }
   const bool sync = std::ranges::any_of(
       group_, [](const Request* request) { return request->appended && request->sync; });
+  // A refusal that asked for sync waits as well: what it was decided on must last, too.
   if (sync) FREYJA_RETURN_IF_ERROR(parts_.log.SyncThrough(parts_.log.appended()));
+  if (pending_.empty()) return Status::Ok();
   const Status published = parts_.publisher.Publish(pending_, parts_.log.appended());
   if (!published.ok()) parts_.health.Poison(published);
   return published;

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <optional>
+#include <ostream>
 #include <set>
 #include <utility>
 
@@ -131,9 +132,16 @@ HotSwapConfig AnyConfig(Dice& dice) {
   HotSwapConfig config;
   config.min_space_saving = dice.OneOf(0.0, 0.0, 0.1, 0.25, 0.5);
   config.seal_active = dice.OneIn(2);
-  config.max_input_bytes = dice.OneOf(0, 0, 0, 16 << 10, 48 << 10);
+  config.max_input_bytes = dice.OneOf(0U, 0U, 0U, 16U << 10, 48U << 10);
   if (dice.OneIn(6)) config.temp_dir = kTempPath;
   return config;
+}
+
+std::ostream& operator<<(std::ostream& out, const CrashCounts& counts) {
+  return out << counts.images << " images checked, " << counts.process_kills
+             << " of them process kills, " << counts.inside_recovery << " inside recovery, "
+             << counts.compacted << " compacted afterwards; " << counts.lost_writes
+             << " lost unsynced writes; " << counts.swaps << " hot swaps";
 }
 
 io::CrashOptions AnyCrash(Dice& dice) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <iosfwd>
 #include <memory>
 #include <string>
 #include <vector>
@@ -71,9 +72,11 @@ struct CrashCounts {
   std::size_t images = 0;
   std::size_t process_kills = 0;
   std::size_t inside_recovery = 0;
-  std::size_t compacted = 0;
+  std::size_t swaps = 0;        // hot swaps that images were taken around
+  std::size_t compacted = 0;    // images whose store was compacted after recovery
   std::size_t lost_writes = 0;  // images that lost something that had been acknowledged
 };
+std::ostream& operator<<(std::ostream& out, const CrashCounts& counts);
 
 // A store recovered from an image, found to be right, and open.
 struct Survivor {

@@ -11,7 +11,9 @@ namespace {
 
 constexpr std::size_t kFixedBytes = 20;
 
-std::size_t PaddingOf(std::uint32_t key, std::uint64_t version) { return (key * 7 + version * 13) % 180; }
+std::size_t PaddingOf(std::uint32_t key, std::uint64_t version) {
+  return (key * 7 + version * 13) % 180;
+}
 
 }  // namespace
 

@@ -18,8 +18,6 @@ std::optional<std::uint64_t> ReadVersion(std::uint32_t key, std::string_view val
 // Every fifth version of a key is its deletion.
 inline bool IsDeletion(std::uint64_t version) { return version % 5 == 0; }
 // Whether some version in [first, last] is a deletion.
-inline bool AnyDeletion(std::uint64_t first, std::uint64_t last) {
-  return last / 5 * 5 >= first;
-}
+inline bool AnyDeletion(std::uint64_t first, std::uint64_t last) { return last / 5 * 5 >= first; }
 
 }  // namespace freyja::testing
