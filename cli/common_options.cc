@@ -25,7 +25,7 @@ void AddDirectory(CLI::App& command, std::string* directory) {
 void AddSegmentSize(CLI::App& command, std::uint64_t* segment_bytes) {
   command
       .add_option("--segment-size", *segment_bytes,
-                  "Size of new segment files, 16KiB to 1GiB (default 128MiB); a record must fit "
+                  "Size of new segment files, 16KiB to 1GiB (default 64MiB); a record must fit "
                   "in one")
       ->transform(CLI::AsSizeValue(false))
       ->check(CLI::Range(kMinSegmentBytes, kMaxSegmentBytes))

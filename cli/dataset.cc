@@ -144,8 +144,9 @@ Result<DataFormat> DetectFormat(std::string_view content) {
     if (line[first] == '{') return DataFormat::kNdjson;
     if (LooksLikeField(line)) return DataFormat::kStanzas;
     if (line.find('\t') != std::string_view::npos) return DataFormat::kTsv;
-    return std::unexpected(Invalid("neither NDJSON ({\"key\":...), TSV (key<TAB>value) nor stanzas "
-                                   "(Field: value)"));
+    return std::unexpected(
+        Invalid("neither NDJSON ({\"key\":...), TSV (key<TAB>value) nor stanzas "
+                "(Field: value)"));
   }
   return std::unexpected(Invalid("holds no record"));
 }

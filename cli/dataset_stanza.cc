@@ -45,8 +45,9 @@ Result<DataRecord> MakeRecord(std::string_view stanza, std::string_view name, st
   std::optional<std::string_view> key = FieldValue(stanza, "Package");
   if (!key) key = FieldValue(stanza, stanza.substr(0, stanza.find(':')));
   if (!key || key->empty()) {
-    return std::unexpected(LineError(name, line, "the stanza's first field has no value to be "
-                                                 "its key"));
+    return std::unexpected(LineError(name, line,
+                                     "the stanza's first field has no value to be "
+                                     "its key"));
   }
   return DataRecord{std::string(*key), std::string(stanza)};
 }
@@ -75,8 +76,8 @@ Result<std::vector<DataRecord>> ParseStanzas(std::string_view content, std::stri
     ++line_number;
     if (at_end || IsBlank(line)) {
       if (stanza_line != 0) {
-        auto record = MakeRecord(content.substr(stanza_begin, stanza_end - stanza_begin), name,
-                                 stanza_line);
+        auto record =
+            MakeRecord(content.substr(stanza_begin, stanza_end - stanza_begin), name, stanza_line);
         if (!record) return std::unexpected(record.error());
         records.push_back(*std::move(record));
         stanza_line = 0;
@@ -85,12 +86,14 @@ Result<std::vector<DataRecord>> ParseStanzas(std::string_view content, std::stri
     } else {
       const bool continues = line[0] == ' ' || line[0] == '\t';
       if (continues && stanza_line == 0) {
-        return std::unexpected(LineError(name, line_number, "a stanza can't begin with a "
-                                                            "continuation line"));
+        return std::unexpected(LineError(name, line_number,
+                                         "a stanza can't begin with a "
+                                         "continuation line"));
       }
       if (!continues && !LooksLikeField(line)) {
-        return std::unexpected(LineError(name, line_number, "expected 'Field: value', a "
-                                                            "continuation line or a blank line"));
+        return std::unexpected(LineError(name, line_number,
+                                         "expected 'Field: value', a "
+                                         "continuation line or a blank line"));
       }
       if (stanza_line == 0) {
         stanza_begin = begin;

@@ -101,9 +101,10 @@ TEST(DatasetFormat, IsDetectedByTheFirstLine) {
 }
 
 TEST(DatasetFile, LastOfRepeatedKeysWinsInNdjsonAndTsv) {
-  for (const std::string content : {"{\"key\":\"a\",\"value\":\"1\"}\n{\"key\":\"b\",\"value\":\"2\"}\n"
-                                    "{\"key\":\"a\",\"value\":\"3\"}\n",
-                                    "a\t1\nb\t2\na\t3"}) {
+  for (const std::string content :
+       {"{\"key\":\"a\",\"value\":\"1\"}\n{\"key\":\"b\",\"value\":\"2\"}\n"
+        "{\"key\":\"a\",\"value\":\"3\"}\n",
+        "a\t1\nb\t2\na\t3"}) {
     const TemporaryFile file(content);
     const auto dataset = LoadDatasetFile(file.path());
     ASSERT_TRUE(dataset) << dataset.error().message();
@@ -167,8 +168,8 @@ TEST(PackageIndex, InstalledPackagesFillInForASmallIndexAndAreRepeated) {
 }
 
 TEST(PackageIndex, FailingCommandIsNotTrustedWhateverItPrinted) {
-  const Dataset dataset = LoadPackageIndex(
-      Sources("printf 'Package: a\\n\\nPackage: b\\n'; exit 1", "no-such-file"));
+  const Dataset dataset =
+      LoadPackageIndex(Sources("printf 'Package: a\\n\\nPackage: b\\n'; exit 1", "no-such-file"));
   EXPECT_NE(dataset.source.find("generated"), std::string::npos);
 }
 
@@ -178,7 +179,8 @@ TEST(PackageIndex, GeneratedRecordsAreTheLastResort) {
   EXPECT_NE(dataset.source.find("generated"), std::string::npos);
   std::vector<DataRecord> records = dataset.records;
   MakeKeysUnique(records);
-  for (std::size_t i = 0; i < records.size(); ++i) EXPECT_EQ(records[i].key, dataset.records[i].key);
+  for (std::size_t i = 0; i < records.size(); ++i)
+    EXPECT_EQ(records[i].key, dataset.records[i].key);
 }
 
 TEST(Dataset, OversizedRecordsAreDroppedAndCounted) {

@@ -53,8 +53,8 @@ int RunAndPrint(const DemoOptions& options) {
     return report->answers_right() ? error_status : kExitCorruption;
   }
   if (options.json) {
-    fmt::print("{}\n", ReportAsJson(*report).dump(
-                           2, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n",
+               ReportAsJson(*report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
   } else {
     fmt::print("{}", ReportAsText(*report));
   }
@@ -82,13 +82,14 @@ void AddOptions(CLI::App& command, DemoOptions& options) {
                      "Directory of the store: new, empty or an earlier demo's\n"
                      "(default: a fresh temporary one)");
   command.add_flag("--keep", options.keep, "Don't remove the store at the end");
-  command.add_option("--input", options.input,
-                     "NDJSON, TSV or stanza file to load\n"
-                     "(default: this machine's Debian package index)")
+  command
+      .add_option("--input", options.input,
+                  "NDJSON, TSV or stanza file to load\n"
+                  "(default: this machine's Debian package index)")
       ->check(CLI::ExistingFile);
   command.add_flag("--json", options.json, "Print nothing but one JSON object");
-  command.add_option("--segment-bytes", options.segment_bytes,
-                     "Size of a segment file, also as 4MiB")
+  command
+      .add_option("--segment-bytes", options.segment_bytes, "Size of a segment file, also as 4MiB")
       ->transform(CLI::AsSizeValue(false))
       ->check(CLI::Range(kMinSegmentBytes, kMaxSegmentBytes))
       ->capture_default_str();
@@ -97,8 +98,9 @@ void AddOptions(CLI::App& command, DemoOptions& options) {
           "--sync", [&options](const std::string& name) { options.sync = SyncNamed(name); },
           "When writes become durable (default: interval)")
       ->check(CLI::IsMember({"none", "interval", "always"}));
-  command.add_option("--write-rate", options.write_mib_per_second,
-                     "MiB a second of all writers, 0 for no limit")
+  command
+      .add_option("--write-rate", options.write_mib_per_second,
+                  "MiB a second of all writers, 0 for no limit")
       ->check(CLI::Range(0.0, 1e6))
       ->check(RefuseNotANumber)
       ->capture_default_str();
@@ -110,11 +112,12 @@ void AddDemoCommand(CLI::App& app, int* exit_status) {
   const auto options = std::make_shared<DemoOptions>();
   CLI::App* const command = app.add_subcommand(
       "demo", "Rewrite, read and compact real data all at once, and check every answer");
-  command->footer("Examples:\n"
-                  "  freyja demo\n"
-                  "  freyja demo --seconds 60 --readers 4 --writers 2\n"
-                  "  freyja demo --input records.ndjson --dir demo-data --keep\n"
-                  "  freyja demo --json | jq .read_p999_us_compacting");
+  command->footer(
+      "Examples:\n"
+      "  freyja demo\n"
+      "  freyja demo --seconds 60 --readers 4 --writers 2\n"
+      "  freyja demo --input records.ndjson --dir demo-data --keep\n"
+      "  freyja demo --json | jq .read_p999_us_compacting");
   AddOptions(*command, *options);
   command->callback([options, exit_status] { *exit_status = RunAndPrint(*options); });
 }

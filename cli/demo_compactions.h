@@ -33,9 +33,9 @@ class DemoCompactions {
  public:
   explicit DemoCompactions(DemoContext& context) : context_(context) {}
 
-  void Run();            // on a thread of its own, until stop_writers
-  void RunFinalJob();    // takes everything that can be taken, the active segment included
-  CompactionTotals Totals() const;               // any thread
+  void Run();          // on a thread of its own, until stop_writers
+  void RunFinalJob();  // takes everything that can be taken, the active segment included
+  CompactionTotals Totals() const;                // any thread
   std::optional<CompactionProgress> Now() const;  // of the running job; any thread
 
  private:
@@ -47,8 +47,8 @@ class DemoCompactions {
 
   DemoContext& context_;
   mutable std::mutex mutex_;
-  CompactionTotals totals_;            // guarded by mutex_
-  std::optional<CompactionJob> job_;   // guarded by mutex_
+  CompactionTotals totals_;           // guarded by mutex_
+  std::optional<CompactionJob> job_;  // guarded by mutex_
 };
 
 }  // namespace freyja::cli

@@ -43,16 +43,15 @@ bool IsStoreFileName(std::string_view name) {
 Result<std::vector<fs::path>> DemoFiles(const fs::path& directory) {
   std::vector<fs::path> files;
   std::error_code error;
-  for (fs::directory_iterator it(directory, error), end; !error && it != end;
-       it.increment(error)) {
+  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
     std::error_code type_error;
     const bool regular = it->symlink_status(type_error).type() == fs::file_type::regular;
     if (!regular || !IsStoreFileName(it->path().filename().string())) {
-      return std::unexpected(Status(
-          StatusCode::kAlreadyExists,
-          fmt::format("{}: holds '{}', which no demo has put there; name an empty or a new "
-                      "directory",
-                      directory.string(), it->path().filename().string())));
+      return std::unexpected(
+          Status(StatusCode::kAlreadyExists,
+                 fmt::format("{}: holds '{}', which no demo has put there; name an empty or a new "
+                             "directory",
+                             directory.string(), it->path().filename().string())));
     }
     files.push_back(it->path());
   }
@@ -96,8 +95,7 @@ Status RemoveFiles(const fs::path& directory, std::vector<fs::path> files) {
     return Status(StatusCode::kBusy,
                   fmt::format("{}: another process has the store open", directory.string()));
   }
-  std::ranges::partition(files,
-                         [](const fs::path& file) { return file.filename() != kMarkName; });
+  std::ranges::partition(files, [](const fs::path& file) { return file.filename() != kMarkName; });
   for (const fs::path& file : files) {
     std::error_code error;
     fs::remove(file, error);
@@ -110,8 +108,8 @@ Result<fs::path> MakeTemporary() {
   std::error_code error;
   const fs::path parent = fs::temp_directory_path(error);
   if (error) {
-    return std::unexpected(ErrnoError(StatusCode::kIoError, "TMPDIR", "no temporary directory",
-                                      error.value()));
+    return std::unexpected(
+        ErrnoError(StatusCode::kIoError, "TMPDIR", "no temporary directory", error.value()));
   }
   std::string name = (parent / "freyja-demo-XXXXXX").string();
   if (mkdtemp(name.data()) == nullptr) {
@@ -139,8 +137,8 @@ Result<DemoDirectory> DemoDirectory::Prepare(const fs::path& wanted) {
     return DemoDirectory(wanted, true);
   }
   if (status.type() != fs::file_type::directory) {
-    return std::unexpected(Status(StatusCode::kAlreadyExists,
-                                  fmt::format("{}: is not a directory", wanted.string())));
+    return std::unexpected(
+        Status(StatusCode::kAlreadyExists, fmt::format("{}: is not a directory", wanted.string())));
   }
   if (fs::is_empty(wanted, error) && !error) return DemoDirectory(wanted, false);
   const Result<std::vector<fs::path>> files = DemoFiles(wanted);

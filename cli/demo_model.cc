@@ -73,8 +73,7 @@ bool DemoModel::IsDelete(std::size_t key_index, std::uint32_t version) const {
   return MixBits(seed_ ^ MixBits(hashes_[key_index].key + version)) % 100 < delete_percent_;
 }
 
-void DemoModel::BuildValue(std::size_t key_index, std::uint32_t version,
-                           std::string& value) const {
+void DemoModel::BuildValue(std::size_t key_index, std::uint32_t version, std::string& value) const {
   const std::string& text = records_[key_index].text;
   const KeyHashes& hashes = hashes_[key_index];
   const std::size_t filler = FillerBytes(hashes.key, version);
@@ -101,8 +100,7 @@ std::optional<std::uint32_t> DemoModel::VersionOf(std::size_t key_index,
   char expected[kTrailerBytes];
   WriteTrailer(expected, version, hashes.key, TrailerSum(hashes.key, hashes.text, version));
   const bool same = trailer == std::string_view(expected, kTrailerBytes) &&
-                    answer.starts_with(text) &&
-                    filler.size() == FillerBytes(hashes.key, version) &&
+                    answer.starts_with(text) && filler.size() == FillerBytes(hashes.key, version) &&
                     filler.find_first_not_of('.') == std::string_view::npos;
   if (!same || IsDelete(key_index, version)) return std::nullopt;
   return version;
@@ -125,8 +123,7 @@ void DemoModel::FinishWrite(std::size_t key_index, std::uint32_t version) {
 
 DemoModel::ReadTicket DemoModel::BeginRead(std::size_t key_index) const {
   const KeyState& state = keys_[key_index];
-  return {.key_index = key_index,
-          .lowest = std::max(state.acknowledged.load(), state.seen.load())};
+  return {.key_index = key_index, .lowest = std::max(state.acknowledged.load(), state.seen.load())};
 }
 
 Verdict DemoModel::EndRead(const ReadTicket& ticket, std::optional<std::string_view> answer) {
@@ -179,9 +176,10 @@ void DemoModel::NoteVerdict(Verdict verdict, const ReadTicket& ticket,
       return Note(fmt::format("stale: key '{}' gave version {}; {}", name,
                               VersionOf(ticket.key_index, *answer).value_or(0), range));
     case Verdict::kCorrupt:
-      return Note(fmt::format("corrupt: key '{}' gave {} bytes that are none of its possible "
-                              "values; {}",
-                              name, answer->size(), range));
+      return Note(
+          fmt::format("corrupt: key '{}' gave {} bytes that are none of its possible "
+                      "values; {}",
+                      name, answer->size(), range));
   }
 }
 

@@ -38,8 +38,7 @@ class DemoModelTest : public testing::Test {
     return value;
   }
   Verdict Judge(const DemoModel::ReadTicket& ticket, const Answer& answer) {
-    return model_.EndRead(
-        ticket, answer ? std::optional<std::string_view>(*answer) : std::nullopt);
+    return model_.EndRead(ticket, answer ? std::optional<std::string_view>(*answer) : std::nullopt);
   }
   // A read that a fake store answers, with nothing else going on.
   Verdict Read(const Answer& answer) { return Judge(model_.BeginRead(0), answer); }

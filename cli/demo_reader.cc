@@ -100,8 +100,8 @@ void DemoReader::ReadMany() {
   const auto answers = context_.store.MultiGet(keys);
   CountReads(kMultiGetKeys, swap_before, context_.store.SwapCounter());
   if (answers.size() != kMultiGetKeys) {
-    context_.model.Note(fmt::format("corrupt: MultiGet of {} keys gave {} answers", kMultiGetKeys,
-                                    answers.size()));
+    context_.model.Note(
+        fmt::format("corrupt: MultiGet of {} keys gave {} answers", kMultiGetKeys, answers.size()));
     return verdicts.corrupt.Add(1);
   }
   for (std::size_t i = 0; i < kMultiGetKeys; ++i) {
@@ -130,15 +130,18 @@ void DemoReader::CountError(std::size_t key_index, const Status& error) {
 
 void DemoWalker::Run() {
   constexpr auto kPoll = std::chrono::milliseconds(20);
+  constexpr auto kLongestPause = std::chrono::seconds(2);
   std::uint64_t walked_round = 0;
+  Clock::time_point walked_at = Clock::now();
   while (!context_.stop_readers.load()) {
     const std::uint64_t round = context_.round.load();
-    if (round == walked_round) {
+    if (round == walked_round && Clock::now() - walked_at < kLongestPause) {
       std::this_thread::sleep_for(kPoll);
       continue;
     }
     walked_round = round;
     Walk();
+    walked_at = Clock::now();
   }
 }
 

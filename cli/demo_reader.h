@@ -44,7 +44,7 @@ class DemoReader {
   std::uint64_t operations_ = 0;
 };
 
-// Walks the whole store with an iterator once a round.
+// Walks the whole store with an iterator once a round, and at least every other second.
 class DemoWalker {
  public:
   explicit DemoWalker(DemoContext& context) : context_(context) {}

@@ -55,16 +55,17 @@ std::string Headline(const DemoReport& report) {
 
 std::string CompactionText(const DemoReport& report) {
   const CompactionTotals& totals = report.compactions;
-  std::string text = fmt::format("  compactions   {}, {} of files became {}: {} reclaimed\n",
-                                 HumanCount(totals.completed), HumanBytes(totals.bytes_before),
-                                 HumanBytes(totals.bytes_after),
-                                 HumanSignedBytes(totals.bytes_reclaimed));
-  text += fmt::format("                {} records moved; longest job {}\n"
-                      "                longest swap {} (commit to last location), in which it "
-                      "held a lock {:.0f} us\n"
-                      "                at a time at most\n",
-                      HumanCount(totals.records_copied), HumanDuration(totals.longest_job_us / 1e6),
-                      HumanDuration(totals.longest_publish_us / 1e6), totals.longest_pause_us);
+  std::string text =
+      fmt::format("  compactions   {}, {} of files became {}: {} reclaimed\n",
+                  HumanCount(totals.completed), HumanBytes(totals.bytes_before),
+                  HumanBytes(totals.bytes_after), HumanSignedBytes(totals.bytes_reclaimed));
+  text += fmt::format(
+      "                {} records moved; longest job {}\n"
+      "                longest swap {} (commit to last location), in which it "
+      "held a lock {:.0f} us\n"
+      "                at a time at most\n",
+      HumanCount(totals.records_copied), HumanDuration(totals.longest_job_us / 1e6),
+      HumanDuration(totals.longest_publish_us / 1e6), totals.longest_pause_us);
   if (totals.without_gain != 0) {
     text += fmt::format("                {} more found too little garbage\n",
                         HumanCount(totals.without_gain));
@@ -152,7 +153,8 @@ std::string ReportAsText(const DemoReport& report) {
   add(fmt::format("  checked       missed {}, stale {}, corrupt {}; {} walks over all keys\n",
                   report.missed, report.stale, report.corrupt, report.iterations));
   add(CompactionText(report));
-  add(fmt::format("  space         {:.2f} times the live bytes at most, {:.2f} at the end; "
+  add(
+      fmt::format("  space         {:.2f} times the live bytes at most, {:.2f} at the end; "
                   "write amplification {:.2f}\n",
                   report.space_amplification_highest, report.space_amplification_final,
                   report.write_amplification));
@@ -161,11 +163,11 @@ std::string ReportAsText(const DemoReport& report) {
   add(LatencyLine("read, compacting", report.read_latencies.of(DemoPhase::kCompacting)));
   add(LatencyLine("write, idle", report.write_latencies.of(DemoPhase::kIdle)));
   add(LatencyLine("write, compacting", report.write_latencies.of(DemoPhase::kCompacting)));
-  add(fmt::format("  reopened      in {:.0f} ms: {} keys, {}; checksums {}\n",
-                  report.final_check.reopen_ms, HumanCount(report.final_check.keys),
-                  report.final_check.reopen_matches_model ? "all as acknowledged"
-                                                          : "NOT as acknowledged",
-                  report.final_check.check_ok ? "verified" : "NOT verified"));
+  add(fmt::format(
+      "  reopened      in {:.0f} ms: {} keys, {}; checksums {}\n", report.final_check.reopen_ms,
+      HumanCount(report.final_check.keys),
+      report.final_check.reopen_matches_model ? "all as acknowledged" : "NOT as acknowledged",
+      report.final_check.check_ok ? "verified" : "NOT verified"));
   if (!report.background_error.empty()) {
     add(fmt::format("  background    {}\n", OneLine(report.background_error)));
   }

@@ -46,8 +46,7 @@ struct DemoReport {
 
   bool answers_right() const { return missed == 0 && stale == 0 && corrupt == 0; }
   bool passed() const {
-    return answers_right() && final_check.reopen_matches_model &&
-           final_check.check_ok;
+    return answers_right() && final_check.reopen_matches_model && final_check.check_ok;
   }
 };
 

@@ -192,10 +192,11 @@ Status Load(DemoContext& context, LiveView& view, DemoReport& report) {
   const Status status = LoadRecords(context, InterruptScope::interrupted, loaded);
   report.load_seconds = SecondsSince(begin);
   if (!status.ok()) return status;
-  view.Say(fmt::format("Loaded {} in {}. Now reading and checking ({} threads) while rewriting "
-                       "and deleting ({}).",
-                       HumanCount(loaded.get()), HumanDuration(report.load_seconds),
-                       context.options.readers, context.options.writers));
+  view.Say(
+      fmt::format("Loaded {} in {}. Now reading and checking ({} threads) while rewriting "
+                  "and deleting ({}).",
+                  HumanCount(loaded.get()), HumanDuration(report.load_seconds),
+                  context.options.readers, context.options.writers));
   return Status::Ok();
 }
 
@@ -249,8 +250,8 @@ Status RunInDirectory(DemoOptions& options, Dataset& dataset, const DemoDirector
   report.records = dataset.records.size();
   report.record_bytes = dataset.TextBytes();
   report.records_skipped = dataset.skipped;
-  options.writers = static_cast<unsigned>(
-      std::min<std::size_t>(options.writers, dataset.records.size()));
+  options.writers =
+      static_cast<unsigned>(std::min<std::size_t>(options.writers, dataset.records.size()));
   report.options = options;
 
   DemoModel model(dataset, options.seed);

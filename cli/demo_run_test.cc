@@ -122,13 +122,13 @@ TEST_P(DemoArguments, NonsenseIsRefused) {
   EXPECT_EQ(exit_status, -1);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Each, DemoArguments,
-    testing::Values("--seconds 0", "--seconds -1", "--seconds nan", "--seconds soon", "--seed x",
-                    "--seed -1", "--readers 0", "--readers 65", "--writers 0",
-                    "--writers many", "--segment-bytes 1000", "--segment-bytes 2GiB",
-                    "--sync sometimes", "--write-rate -1", "--write-rate nan",
-                    "--input no-such-file", "--no-such-option", "surplus"));
+INSTANTIATE_TEST_SUITE_P(Each, DemoArguments,
+                         testing::Values("--seconds 0", "--seconds -1", "--seconds nan",
+                                         "--seconds soon", "--seed x", "--seed -1", "--readers 0",
+                                         "--readers 65", "--writers 0", "--writers many",
+                                         "--segment-bytes 1000", "--segment-bytes 2GiB",
+                                         "--sync sometimes", "--write-rate -1", "--write-rate nan",
+                                         "--input no-such-file", "--no-such-option", "surplus"));
 
 }  // namespace
 }  // namespace freyja::cli

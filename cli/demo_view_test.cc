@@ -85,6 +85,5 @@ TEST(LiveView, ElsewhereEachStateIsOnePlainLine) {
   EXPECT_NE(text.find("reads 2,000/s"), std::string::npos) << text;
 }
 
-
 }  // namespace
 }  // namespace freyja::cli

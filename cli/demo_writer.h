@@ -20,9 +20,9 @@ class DemoWriter {
   void Run();  // on a thread of its own
 
   // Any thread may look at these meanwhile.
-  Counter writes;   // puts
-  Counter deletes;  // calls of Delete
-  Counter bytes;    // of the keys and values of both
+  Counter writes;            // puts
+  Counter deletes;           // calls of Delete
+  Counter bytes;             // of the keys and values of both
   VerdictCounters verdicts;  // of what Delete said about the key's presence
   PhaseLatencies latencies;
 

@@ -82,7 +82,8 @@ class Stress {
   void WriteLoop(std::uint32_t writer) {
     std::mt19937_64 random(writer + 17);
     while (!stop_) {
-      const auto key = static_cast<std::uint32_t>(random() % (kKeys / kWriters)) * kWriters + writer;
+      const auto key =
+          static_cast<std::uint32_t>(random() % (kKeys / kWriters)) * kWriters + writer;
       KeyState& state = keys_[key];
       const std::uint64_t version = state.begun + 1;
       state.begun = version;
@@ -154,7 +155,8 @@ class Stress {
       for (std::uint32_t key = 0; key < kKeys; ++key) last[key] = keys_[key].begun;
       std::unordered_set<std::uint32_t> seen;
       for (iterator->Next(); iterator->Valid(); iterator->Next()) {
-        const auto key = static_cast<std::uint32_t>(std::stoul(std::string(iterator->key().substr(4))));
+        const auto key =
+            static_cast<std::uint32_t>(std::stoul(std::string(iterator->key().substr(4))));
         ASSERT_TRUE(seen.insert(key).second) << iterator->key() << " comes twice";
         const auto version = ReadVersion(key, iterator->value());
         ASSERT_TRUE(version.has_value()) << "a value from inside a batch, or fabricated";
@@ -193,7 +195,8 @@ void RunAndReport(KVStore& store, std::uint64_t swaps) {
   EXPECT_GE(stress.swaps(), swaps);
   EXPECT_GT(stress.reads_during_swap(), 0u);
   ::testing::Test::RecordProperty("swaps", static_cast<int>(stress.swaps()));
-  ::testing::Test::RecordProperty("reads_during_swap", static_cast<int>(stress.reads_during_swap()));
+  ::testing::Test::RecordProperty("reads_during_swap",
+                                  static_cast<int>(stress.reads_during_swap()));
 }
 
 TEST(StressTest, NoReadIsMissedOrStaleThroughAThousandSwapsInMemory) {

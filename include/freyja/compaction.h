@@ -40,9 +40,9 @@ struct HotSwapConfig {
 enum class CompactionEventType : std::uint8_t {
   kStarted,
   kProgress,
-  kCommitted,   // the manifest lists the outputs; from here the job only goes forward
-  kPublished,   // every copied record is read from its new place
-  kRetired,     // one victim's file was deleted; may come long after kCompleted
+  kCommitted,  // the manifest lists the outputs; from here the job only goes forward
+  kPublished,  // every copied record is read from its new place
+  kRetired,    // one victim's file was deleted; may come long after kCompleted
   kCompleted,
   kFailed,      // ended by an error; followed by kRolledBack unless it had committed
   kCancelled,   // ended by Cancel, Close or the time limit; followed by kRolledBack
@@ -106,10 +106,12 @@ class CompactionJob {
 
   std::uint64_t id() const;
   // Waits until the job has ended; any number of times, from any thread.
-  // kCancelled, kTimedOut, kAborted and errors mean: rolled back, nothing changed.
+  // kCancelled, kTimedOut, kAborted and errors mean: rolled back, nothing changed; unless
+  // the store turned read-only (KVStore::GetStats), when a reopen decides which files count.
   [[nodiscard]] Result<CompactionReport> Wait() const;
   // Empty if it has not ended within `timeout`.
-  [[nodiscard]] std::optional<Result<CompactionReport>> WaitFor(std::chrono::milliseconds timeout) const;
+  [[nodiscard]] std::optional<Result<CompactionReport>> WaitFor(
+      std::chrono::milliseconds timeout) const;
   // Asks the job to roll back. No effect once it has committed.
   void Cancel() const;
   [[nodiscard]] CompactionProgress Progress() const;
@@ -133,7 +135,7 @@ class HotSwapCompactor {
   [[nodiscard]] Result<CompactionReport> Compact();
 
   // Events of every job of the store, whoever started it. Remove returns when no
-  // call to the listener is under way any more; not to be called from within it.
+  // call to the listener is under way any more; called from within it, at once.
   std::uint64_t AddListener(CompactionListener listener);
   void RemoveListener(std::uint64_t listener_id);
 

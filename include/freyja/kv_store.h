@@ -92,6 +92,7 @@ class KVStore {
 
   // Cancels compactions, syncs, marks the store cleanly closed. Later calls
   // return kClosed. Reports the first error; the store is closed all the same.
+  // The directory stays locked until the object is destroyed.
   [[nodiscard]] Status Close();
 
   // Internal.

@@ -40,11 +40,13 @@ struct Options {
 
   // Size of a segment file, kMinSegmentBytes to kMaxSegmentBytes, rounded up to
   // 4 KiB. Preallocated for the active segment and the one prepared behind it.
-  // Bounds the size of a record and of a batch.
-  std::uint64_t segment_bytes = std::uint64_t{128} << 20;
+  // Bounds the size of a record and of a batch. On a disk of less than 16 times
+  // this, segments are made smaller, except for a record that needs more.
+  std::uint64_t segment_bytes = std::uint64_t{64} << 20;
 
   // Disk space held back so that deletes, compaction and opening still work when
-  // the disk is full. 0: chosen from segment_bytes and the size of the disk.
+  // the disk is full; at least 256 KiB. 0: one and a half segments. Less than one
+  // segment may not suffice to compact on a full disk.
   std::uint64_t reserve_bytes = 0;
 
   // Threads that load hints at open. 0: one per core, at most 8.

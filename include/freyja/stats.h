@@ -38,8 +38,8 @@ struct SegmentInfo {
 // Counters start at zero when the store is opened; sizes are of now.
 struct Stats {
   std::uint64_t keys = 0;
-  std::uint64_t live_bytes = 0;    // of records the index points to
-  std::uint64_t dead_bytes = 0;    // of all other records
+  std::uint64_t live_bytes = 0;  // of records the index points to
+  std::uint64_t dead_bytes = 0;  // of all other records
   // Of all data and hint files, retired ones included, each up to its end.
   std::uint64_t disk_bytes = 0;
   // Allocated ahead and not used yet: the rest of the active segment, the prepared one, the
@@ -49,8 +49,8 @@ struct Stats {
   std::uint64_t retired_segments = 0;  // replaced, still held by readers
   std::uint64_t index_bytes = 0;
 
-  std::uint64_t last_sequence = 0;       // of the newest published record
-  std::uint64_t durable_sequence = 0;    // the watermark
+  std::uint64_t last_sequence = 0;     // of the newest published record
+  std::uint64_t durable_sequence = 0;  // the watermark
   std::uint64_t manifest_generation = 0;
 
   std::uint64_t puts = 0;
@@ -75,16 +75,18 @@ struct Stats {
   std::uint64_t recovered_tail_records_copied = 0;
 
   bool read_only = false;
-  // The first background failure, and the reason if the store turned read-only.
+  // The latest background failure; the reason, if the store turned read-only.
   Status background_error;
 
   double space_amplification() const {
-    return live_bytes == 0 ? 0.0 : static_cast<double>(disk_bytes) / static_cast<double>(live_bytes);
+    return live_bytes == 0 ? 0.0
+                           : static_cast<double>(disk_bytes) / static_cast<double>(live_bytes);
   }
   double write_amplification() const {
-    return log_bytes_written == 0 ? 0.0
-                                  : static_cast<double>(log_bytes_written + compaction_bytes_written) /
-                                        static_cast<double>(log_bytes_written);
+    return log_bytes_written == 0
+               ? 0.0
+               : static_cast<double>(log_bytes_written + compaction_bytes_written) /
+                     static_cast<double>(log_bytes_written);
   }
 };
 

@@ -9,23 +9,34 @@ namespace freyja {
 
 std::string_view CompactionEventTypeName(CompactionEventType type) {
   switch (type) {
-    case CompactionEventType::kStarted: return "started";
-    case CompactionEventType::kProgress: return "progress";
-    case CompactionEventType::kCommitted: return "committed";
-    case CompactionEventType::kPublished: return "published";
-    case CompactionEventType::kRetired: return "retired";
-    case CompactionEventType::kCompleted: return "completed";
-    case CompactionEventType::kFailed: return "failed";
-    case CompactionEventType::kCancelled: return "cancelled";
-    case CompactionEventType::kRolledBack: return "rolled_back";
+    case CompactionEventType::kStarted:
+      return "started";
+    case CompactionEventType::kProgress:
+      return "progress";
+    case CompactionEventType::kCommitted:
+      return "committed";
+    case CompactionEventType::kPublished:
+      return "published";
+    case CompactionEventType::kRetired:
+      return "retired";
+    case CompactionEventType::kCompleted:
+      return "completed";
+    case CompactionEventType::kFailed:
+      return "failed";
+    case CompactionEventType::kCancelled:
+      return "cancelled";
+    case CompactionEventType::kRolledBack:
+      return "rolled_back";
   }
   return "unknown";
 }
 
-CompactionJob::CompactionJob(std::shared_ptr<compaction::JobState> state) : state_(std::move(state)) {}
+CompactionJob::CompactionJob(std::shared_ptr<compaction::JobState> state)
+    : state_(std::move(state)) {}
 std::uint64_t CompactionJob::id() const { return state_->id(); }
 Result<CompactionReport> CompactionJob::Wait() const { return state_->Wait(); }
-std::optional<Result<CompactionReport>> CompactionJob::WaitFor(std::chrono::milliseconds timeout) const {
+std::optional<Result<CompactionReport>> CompactionJob::WaitFor(
+    std::chrono::milliseconds timeout) const {
   return state_->WaitFor(timeout);
 }
 void CompactionJob::Cancel() const { state_->Cancel(); }

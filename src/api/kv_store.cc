@@ -48,7 +48,8 @@ Status CheckOptions(const Options& options) {
 
 }  // namespace
 
-Result<std::unique_ptr<KVStore>> api::OpenStore(const std::filesystem::path& path, const Options& options,
+Result<std::unique_ptr<KVStore>> api::OpenStore(const std::filesystem::path& path,
+                                                const Options& options,
                                                 engine::Environment environment) {
   return Guarded([&]() -> Result<std::unique_ptr<KVStore>> {
     FREYJA_RETURN_IF_ERROR(CheckOptions(options));
@@ -57,7 +58,8 @@ Result<std::unique_ptr<KVStore>> api::OpenStore(const std::filesystem::path& pat
   });
 }
 
-Result<std::unique_ptr<KVStore>> KVStore::Open(const std::filesystem::path& path, const Options& options) {
+Result<std::unique_ptr<KVStore>> KVStore::Open(const std::filesystem::path& path,
+                                               const Options& options) {
   return Guarded([&]() -> Result<std::unique_ptr<KVStore>> {
     return api::OpenStore(path, options,
                           {.file_system = io::NewPosixFileSystem(),
@@ -111,7 +113,8 @@ std::vector<Result<std::optional<std::string>>> KVStore::MultiGet(
   try {
     return parts_->store->MultiGet(keys);
   } catch (const std::bad_alloc&) {
-    return {};
+    return std::vector<Result<std::optional<std::string>>>(keys.size(),
+                                                           std::unexpected(OutOfMemory()));
   }
 }
 
@@ -147,11 +150,16 @@ Status KVStore::Close() {
 
 std::string_view SegmentStateName(SegmentState state) {
   switch (state) {
-    case SegmentState::kPrepared: return "prepared";
-    case SegmentState::kActive: return "active";
-    case SegmentState::kFull: return "full";
-    case SegmentState::kSealed: return "sealed";
-    case SegmentState::kRetired: return "retired";
+    case SegmentState::kPrepared:
+      return "prepared";
+    case SegmentState::kActive:
+      return "active";
+    case SegmentState::kFull:
+      return "full";
+    case SegmentState::kSealed:
+      return "sealed";
+    case SegmentState::kRetired:
+      return "retired";
   }
   return "unknown";
 }

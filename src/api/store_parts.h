@@ -23,7 +23,7 @@ struct StoreParts {
 };
 
 // KVStore::Open on a given file system, clock and source of randomness.
-Result<std::unique_ptr<KVStore>> OpenStore(const std::filesystem::path& path, const Options& options,
-                                           engine::Environment environment);
+Result<std::unique_ptr<KVStore>> OpenStore(const std::filesystem::path& path,
+                                           const Options& options, engine::Environment environment);
 
 }  // namespace freyja::api

@@ -11,18 +11,18 @@
 
 // Returns the status from the enclosing function if it is an error. Works in
 // functions that return Status as well as Result<T>.
-#define FREYJA_RETURN_IF_ERROR(expression)                               \
-  do {                                                                   \
+#define FREYJA_RETURN_IF_ERROR(expression)                                  \
+  do {                                                                      \
     if (::freyja::Status freyja_status = (expression); !freyja_status.ok()) \
-      return ::freyja::base::ErrorReturn(std::move(freyja_status));      \
+      return ::freyja::base::ErrorReturn(std::move(freyja_status));         \
   } while (false)
 
 // FREYJA_ASSIGN_OR_RETURN(auto file, fs.Open(...));
 #define FREYJA_ASSIGN_OR_RETURN(declaration, expression) \
   FREYJA_ASSIGN_OR_RETURN_IMPL(FREYJA_CONCAT(freyja_result_, __LINE__), declaration, expression)
 
-#define FREYJA_ASSIGN_OR_RETURN_IMPL(result, declaration, expression)       \
-  auto result = (expression);                                              \
+#define FREYJA_ASSIGN_OR_RETURN_IMPL(result, declaration, expression)         \
+  auto result = (expression);                                                 \
   if (!result) return ::freyja::base::ErrorReturn(std::move(result).error()); \
   declaration = *std::move(result)
 

@@ -66,9 +66,10 @@ void EventDispatcher::Enqueue(Subscriber& subscriber, const CompactionEvent& eve
   if (subscriber.queue.size() >= kMaxQueued) {
     dropped_.fetch_add(1);
     if (event.type == CompactionEventType::kProgress) return;
-    const auto progress = std::ranges::find(subscriber.queue, CompactionEventType::kProgress,
-                                            &CompactionEvent::type);
-    subscriber.queue.erase(progress != subscriber.queue.end() ? progress : subscriber.queue.begin());
+    const auto progress =
+        std::ranges::find(subscriber.queue, CompactionEventType::kProgress, &CompactionEvent::type);
+    subscriber.queue.erase(progress != subscriber.queue.end() ? progress
+                                                              : subscriber.queue.begin());
   }
   subscriber.queue.push_back(event);
   subscriber.changed.NotifyOne();
@@ -79,7 +80,8 @@ void EventDispatcher::Run(Subscriber& subscriber) {
     CompactionEvent event;
     {
       base::MutexLock lock(subscriber.mutex);
-      while (subscriber.queue.empty() && !subscriber.stop) subscriber.changed.Wait(subscriber.mutex);
+      while (subscriber.queue.empty() && !subscriber.stop)
+        subscriber.changed.Wait(subscriber.mutex);
       if (subscriber.queue.empty() || (subscriber.stop && !subscriber.drain)) return;
       event = std::move(subscriber.queue.front());
       subscriber.queue.pop_front();

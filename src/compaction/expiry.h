@@ -25,7 +25,8 @@ class ExpiryClock {
     if (expires_at_ms == 0) return false;
     const auto elapsed =
         std::chrono::duration_cast<std::chrono::milliseconds>(clock_.Monotonic() - start_);
-    const std::uint64_t monotonic_ms = wall_at_start_ms_ + static_cast<std::uint64_t>(elapsed.count());
+    const std::uint64_t monotonic_ms =
+        wall_at_start_ms_ + static_cast<std::uint64_t>(elapsed.count());
     const std::uint64_t now_ms = std::min(clock_.WallMs(), monotonic_ms);
     return now_ms > kGraceMs && expires_at_ms < now_ms - kGraceMs;
   }

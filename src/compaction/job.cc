@@ -22,7 +22,9 @@ constexpr std::size_t kHiderChunk = std::size_t{1} << 16;
 constexpr auto kProgressInterval = std::chrono::milliseconds(100);
 constexpr std::uint64_t kManifestRoom = std::uint64_t{64} << 10;
 
-std::set<std::uint64_t> AsSet(const std::vector<std::uint64_t>& ids) { return {ids.begin(), ids.end()}; }
+std::set<std::uint64_t> AsSet(const std::vector<std::uint64_t>& ids) {
+  return {ids.begin(), ids.end()};
+}
 
 }  // namespace
 
@@ -102,11 +104,12 @@ void HotSwapJob::DiscountDroppableTombstones(std::vector<SegmentFacts>& facts,
     const bool chosen = std::ranges::binary_search(plan.victims, segment.id);
     const double share =
         static_cast<double>(segment.tombstone_bytes) / static_cast<double>(segment.record_bytes);
-    if (chosen || segment.tombstone_bytes == 0 || share < state_.config().min_space_saving / 2) continue;
+    if (chosen || segment.tombstone_bytes == 0 || share < state_.config().min_space_saving / 2)
+      continue;
     const auto sealed = std::ranges::find(manifest.sealed, segment.id, &format::SealedSegment::id);
     if (sealed == manifest.sealed.end()) continue;
-    const auto entries = engine::ReadHintEntries(
-        store_.directory(), engine::HintHeaderOf(store_.uuid(), *sealed));
+    const auto entries =
+        engine::ReadHintEntries(store_.directory(), engine::HintHeaderOf(store_.uuid(), *sealed));
     if (!entries) continue;
 
     std::set<std::uint64_t> victims = AsSet(plan.victims);
@@ -148,7 +151,8 @@ Status HotSwapJob::MakePlan() {
   if (plan_.disk_bytes + kManifestRoom > free) loan_.emplace(store_.reserve());
 
   for (engine::PinnedSegment& segment : store_.PinSegments()) {
-    if (std::ranges::binary_search(plan_.victims, segment->id())) victims_.push_back(std::move(segment));
+    if (std::ranges::binary_search(plan_.victims, segment->id()))
+      victims_.push_back(std::move(segment));
   }
   std::ranges::sort(victims_, {}, [](const auto& segment) { return segment->id(); });
   rule_ = std::make_unique<TombstoneRule>(store_.directory(), store_.manifest().Current(),
@@ -224,7 +228,7 @@ bool HotSwapJob::IsSuperseded(const format::Record& record, std::uint64_t hash) 
 Result<HotSwapJob::Output*> HotSwapJob::OutputFor(std::size_t bytes) {
   if (!outputs_.empty()) {
     Output& last = outputs_.back();
-    if (last.writer->bytes() + bytes <= store_.options().segment_bytes) return &last;
+    if (last.writer->bytes() + bytes <= store_.segment_bytes()) return &last;
     FREYJA_RETURN_IF_ERROR(last.writer->Seal());
   }
   FREYJA_ASSIGN_OR_RETURN(const std::uint64_t id, store_.ids().Next());
@@ -262,7 +266,8 @@ Status HotSwapJob::ResolveHiders() {
   for (std::size_t i = 0; i < hiders_.size(); ++i) {
     FREYJA_RETURN_IF_ERROR(CheckStop());
     const EpochGuard guard(store_.epochs());
-    FREYJA_ASSIGN_OR_RETURN(const engine::FoundRecord found, store_.reader().Read(hiders_[i].location));
+    FREYJA_ASSIGN_OR_RETURN(const engine::FoundRecord found,
+                            store_.reader().Read(hiders_[i].location));
     if (may_drop[i]) {
       ++counters_.records_dropped;
       counters_.bytes_dropped += store_.reader().LengthOf(hiders_[i].location);

@@ -39,7 +39,8 @@ namespace freyja::compaction {
 // 32 more until its output is sealed, and a few buffers of 2 MiB.
 class HotSwapJob {
  public:
-  HotSwapJob(engine::Store& store, const ExpiryClock& expiry, EventDispatcher& events, JobState& state);
+  HotSwapJob(engine::Store& store, const ExpiryClock& expiry, EventDispatcher& events,
+             JobState& state);
 
   Result<CompactionReport> Run();
 
@@ -47,8 +48,8 @@ class HotSwapJob {
   // A segment being written, and where its records came from.
   struct Output {
     std::unique_ptr<engine::SealedWriter> writer;
-    engine::Segment* segment = nullptr;       // from Prepare on
-    std::vector<engine::Index::Move> moves;   // new locations lack the slot until Prepare
+    engine::Segment* segment = nullptr;      // from Prepare on
+    std::vector<engine::Index::Move> moves;  // new locations lack the slot until Prepare
   };
   // A record that hides older ones and may be dropped if there are none.
   struct Hider {

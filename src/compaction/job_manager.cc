@@ -15,9 +15,9 @@ JobManager::JobManager(engine::Store& store, EventDispatcher& events)
 Status JobManager::CheckConfig(const HotSwapConfig& config) const {
   FREYJA_RETURN_IF_ERROR(store_.CheckWritable());
   if (!(config.min_space_saving >= 0.0 && config.min_space_saving <= 1.0)) {
-    return Status(StatusCode::kInvalidArgument,
-                  "min_space_saving is " + std::to_string(config.min_space_saving) +
-                      "; it must be from 0 to 1");
+    return Status(StatusCode::kInvalidArgument, "min_space_saving is " +
+                                                    std::to_string(config.min_space_saving) +
+                                                    "; it must be from 0 to 1");
   }
   if (config.compaction_timeout.count() < 0) {
     return Status(StatusCode::kInvalidArgument, "compaction_timeout is negative");
@@ -26,7 +26,8 @@ Status JobManager::CheckConfig(const HotSwapConfig& config) const {
   io::FileSystem& fs = store_.directory().file_system();
   FREYJA_ASSIGN_OR_RETURN(const bool exists, fs.Exists(config.temp_dir));
   if (!exists) {
-    return Status(StatusCode::kInvalidArgument, "temp_dir " + config.temp_dir.string() + " does not exist");
+    return Status(StatusCode::kInvalidArgument,
+                  "temp_dir " + config.temp_dir.string() + " does not exist");
   }
   // Stray outputs are removed from it, so it must not be where data files count: this store's
   // directory under any name, or a copy of the store.
@@ -35,7 +36,8 @@ Status JobManager::CheckConfig(const HotSwapConfig& config) const {
     return Status(StatusCode::kInvalidArgument,
                   "temp_dir " + config.temp_dir.string() + " is the directory of a store");
   }
-  FREYJA_ASSIGN_OR_RETURN(const bool same, fs.SameFileSystem(config.temp_dir, store_.directory().path()));
+  FREYJA_ASSIGN_OR_RETURN(const bool same,
+                          fs.SameFileSystem(config.temp_dir, store_.directory().path()));
   if (!same) {
     return Status(StatusCode::kInvalidArgument,
                   "temp_dir " + config.temp_dir.string() + " is on another file system than " +

@@ -29,7 +29,9 @@ class JobState {
   void SetTotal(std::uint64_t bytes) { bytes_total_.store(bytes); }
   void AddDone(std::uint64_t bytes) { bytes_done_.fetch_add(bytes); }
   CompactionProgress Progress() const {
-    return {.phase = phase_.load(), .bytes_total = bytes_total_.load(), .bytes_done = bytes_done_.load()};
+    return {.phase = phase_.load(),
+            .bytes_total = bytes_total_.load(),
+            .bytes_done = bytes_done_.load()};
   }
 
   void Finish(Result<CompactionReport> result) FREYJA_EXCLUDES(mutex_) {

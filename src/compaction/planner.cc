@@ -26,8 +26,8 @@ Candidate Assess(const SegmentFacts& facts, std::uint64_t lowest_elsewhere) {
   candidate.disk_bytes =
       candidate.output_bytes +
       kHintBytesPerRecord * (facts.live_records + tombstones / kSmallestTombstone);
-  candidate.saving = 1.0 - static_cast<double>(candidate.output_bytes) /
-                               static_cast<double>(facts.record_bytes);
+  candidate.saving =
+      1.0 - static_cast<double>(candidate.output_bytes) / static_cast<double>(facts.record_bytes);
   return candidate;
 }
 
@@ -82,7 +82,8 @@ Plan MakePlan(std::span<const SegmentFacts> sealed, const PlanLimits& limits) {
   } else {
     plan.reason = std::to_string(plan.victims.size()) + " of " + std::to_string(sealed.size()) +
                   " sealed segments save at least the minimum";
-    if (no_room != 0) plan.reason += "; " + std::to_string(no_room) + " more exceed this job's limits";
+    if (no_room != 0)
+      plan.reason += "; " + std::to_string(no_room) + " more exceed this job's limits";
   }
   return plan;
 }

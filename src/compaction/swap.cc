@@ -180,7 +180,8 @@ Result<CompactionReport> HotSwapJob::End(Status status) {
     return Report();
   }
   totals.failed.fetch_add(1);
-  const bool stopped = status.code() == StatusCode::kCancelled || status.code() == StatusCode::kTimedOut ||
+  const bool stopped = status.code() == StatusCode::kCancelled ||
+                       status.code() == StatusCode::kTimedOut ||
                        status.code() == StatusCode::kClosed;
   if (!stopped) {
     totals.failures_in_a_row.fetch_add(1);
@@ -223,9 +224,8 @@ CompactionReport HotSwapJob::Report() const {
   report.space_saved = static_cast<std::int64_t>(bytes_before_ - bytes_after_);
   report.duration = duration_cast<microseconds>(steady_clock::now() - start_);
   report.publish_duration = publish_duration_;
-  report.longest_publish_pause =
-      duration_cast<microseconds>(std::chrono::nanoseconds(longest_hold_ns_) + microseconds(1) -
-                                  std::chrono::nanoseconds(1));
+  report.longest_publish_pause = duration_cast<microseconds>(
+      std::chrono::nanoseconds(longest_hold_ns_) + microseconds(1) - std::chrono::nanoseconds(1));
   return report;
 }
 

@@ -21,8 +21,12 @@ class Directory {
 
   io::FileSystem& file_system() const { return file_system_; }
   const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path DataPath(std::uint64_t id) const { return path_ / format::DataFileName(id); }
-  std::filesystem::path HintPath(std::uint64_t id) const { return path_ / format::HintFileName(id); }
+  std::filesystem::path DataPath(std::uint64_t id) const {
+    return path_ / format::DataFileName(id);
+  }
+  std::filesystem::path HintPath(std::uint64_t id) const {
+    return path_ / format::HintFileName(id);
+  }
   std::filesystem::path ManifestPath() const { return path_ / format::kManifestName; }
 
   // Makes every creation, rename and removal in the directory so far durable. The kernel

@@ -25,15 +25,16 @@ class Health {
     poisoned_.store(true);
   }
 
-  // Records a background failure that leaves the store writable. The first one is kept.
+  // Records a background failure that leaves the store writable. The latest one is kept,
+  // until one poisons; that one stays.
   void Report(const Status& error) FREYJA_EXCLUDES(mutex_) {
     base::MutexLock lock(mutex_);
-    if (first_error_.ok() || !poisoned_.load()) first_error_ = error;
+    if (!poisoned_.load()) error_ = error;
   }
 
-  Status first_error() const FREYJA_EXCLUDES(mutex_) {
+  Status error() const FREYJA_EXCLUDES(mutex_) {
     base::MutexLock lock(mutex_);
-    return first_error_;
+    return error_;
   }
 
   // Ok, or kReadOnly naming the cause.
@@ -41,13 +42,13 @@ class Health {
     if (!poisoned_.load()) return Status::Ok();
     return Status(StatusCode::kReadOnly,
                   "the store is read-only until it is reopened, because of an earlier failure: " +
-                      first_error().ToString());
+                      error().ToString());
   }
 
  private:
   std::atomic<bool> poisoned_{false};
   mutable base::Mutex mutex_;
-  Status first_error_ FREYJA_GUARDED_BY(mutex_);
+  Status error_ FREYJA_GUARDED_BY(mutex_);
 };
 
 }  // namespace freyja::engine

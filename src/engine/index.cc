@@ -57,8 +57,8 @@ void Index::Change(IndexPage& page, IndexSlot& slot, Location location) {
 // per key stays within a quarter of its minimum at any size of the index.
 std::uint32_t Index::LinesFor(std::uint64_t keys) const {
   const std::uint64_t lines = (keys * 10 + 27) / (7 * kSlotsPerLine);
-  return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
-      lines, options_.initial_page_lines, std::uint64_t{kMaxPageLines} + 1));
+  return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(lines, options_.initial_page_lines,
+                                                              std::uint64_t{kMaxPageLines} + 1));
 }
 
 bool Index::Charge(std::uint64_t bytes) {
@@ -189,8 +189,7 @@ Status Index::Reserve(std::uint64_t keys) {
         IndexPage& page = *ref.page();
         hash = RangeLast(hash, page.depth());
         if (level < depth) {
-          return page.depth() > level || page.depth() >= DepthLimit() ||
-                 Split(hash, page, garbage);
+          return page.depth() > level || page.depth() >= DepthLimit() || Split(hash, page, garbage);
         }
         const auto lines = std::min<std::uint64_t>(lines_at(page.depth()), kMaxPageLines);
         return page.lines() >= lines ||

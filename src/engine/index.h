@@ -125,8 +125,7 @@ class Index {
   // on_change() and then stores `new_location`. False, and no call, if none does:
   // the key was overwritten or deleted. Never allocates.
   template <class OnChange>
-  bool ReplaceExact(std::uint64_t hash, Location old, Location new_location,
-                    OnChange&& on_change) {
+  bool ReplaceExact(std::uint64_t hash, Location old, Location new_location, OnChange&& on_change) {
     return SwapExact(hash, old, new_location, on_change, [] {}, nullptr);
   }
 

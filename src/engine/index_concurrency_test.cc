@@ -193,8 +193,8 @@ TEST_F(IndexConcurrencyTest, OverwrittenKeyIsNotAbsentForAMoment) {
   });
   for (std::uint64_t version = 1; version < 400'000; ++version) {
     Put(1, version);
-    EXPECT_TRUE(index_->ReplaceExact(UniformHash(1), RecordOf(1, version),
-                                     RecordOf(1, version + 1), kIgnore));
+    EXPECT_TRUE(index_->ReplaceExact(UniformHash(1), RecordOf(1, version), RecordOf(1, version + 1),
+                                     kIgnore));
   }
   stop.store(true);
   reader.join();

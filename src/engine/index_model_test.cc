@@ -120,8 +120,8 @@ INSTANTIATE_TEST_SUITE_P(
     Hashes, IndexModelTest,
     ::testing::Values(
         ModelCase{"UniformTinyPages", kTinyPages, UniformHash},
-        ModelCase{"UniformOneLinePages", {.initial_page_lines = 1, .max_page_lines = 1},
-                  UniformHash},
+        ModelCase{
+            "UniformOneLinePages", {.initial_page_lines = 1, .max_page_lines = 1}, UniformHash},
         ModelCase{"UniformDefaultPages", {}, UniformHash},
         ModelCase{"SevenHashes", kTinyPages,
                   [](std::uint64_t key) { return UniformHash(key % 7); }},

@@ -205,8 +205,7 @@ TEST_F(IndexTest, ReplaceManyReportsEachMoveOnceAsMovedOrLost) {
   std::uint64_t longest_hold_ns = 0;
   index_->ReplaceMany(
       moves, [&](const Index::Move& move) { moved.push_back(KeyOf(move.new_location)); },
-      [&](const Index::Move& move) { lost.push_back(KeyOf(move.new_location)); },
-      &longest_hold_ns);
+      [&](const Index::Move& move) { lost.push_back(KeyOf(move.new_location)); }, &longest_hold_ns);
   EXPECT_EQ(moved.size(), 800U);
   EXPECT_EQ(lost.size(), 200U);
   for (const std::uint64_t key : lost) EXPECT_TRUE(key % 10 == 3 || key % 10 == 4);
@@ -304,8 +303,8 @@ TEST_F(IndexTest, RefusedUpsertDoesNotCallOnChange) {
   int calls = 0;
   int accepted = 0;
   for (std::uint64_t key = 0; key < 50; ++key) {
-    const auto old = index_->Upsert(UniformHash(key), HasKey(key), RecordOf(key, 0),
-                                    [&](Location) { ++calls; });
+    const auto old =
+        index_->Upsert(UniformHash(key), HasKey(key), RecordOf(key, 0), [&](Location) { ++calls; });
     accepted += old ? 1 : 0;
   }
   EXPECT_EQ(accepted, 4);
@@ -351,8 +350,8 @@ TEST_F(IndexTest, VisitingPageByPageMeetsEachKeyOnce) {
   std::uint64_t first_hash = 0;
   std::uint64_t pages = 0;
   do {
-    const std::uint64_t last = index_->VisitPage(
-        first_hash, [&](const PageEntries& entries, std::uint64_t last_hash) {
+    const std::uint64_t last =
+        index_->VisitPage(first_hash, [&](const PageEntries& entries, std::uint64_t last_hash) {
           EXPECT_GE(last_hash, first_hash);
           for (const auto [hash, location] : entries) {
             EXPECT_GE(hash, first_hash);

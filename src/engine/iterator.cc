@@ -26,16 +26,18 @@ bool IteratorImpl::NextPage() {
   next_in_page_ = 0;
   if (all_pages_seen_) return false;
   bool complete = true;
-  const std::uint64_t last = index_.VisitPage(next_hash_, [&](const auto& entries, std::uint64_t last_hash) {
-    try {
-      for (const auto& entry : entries) page_.push_back({entry.hash, entry.location});
-      complete = snapshot_->Advance(last_hash, page_);
-    } catch (const std::bad_alloc&) {
-      complete = false;
-    }
-  });
+  const std::uint64_t last =
+      index_.VisitPage(next_hash_, [&](const auto& entries, std::uint64_t last_hash) {
+        try {
+          for (const auto& entry : entries) page_.push_back({entry.hash, entry.location});
+          complete = snapshot_->Advance(last_hash, page_);
+        } catch (const std::bad_alloc&) {
+          complete = false;
+        }
+      });
   if (!complete) {
-    Fail(Status(StatusCode::kOutOfMemory, "not enough memory to keep the iterator's point in time"));
+    Fail(
+        Status(StatusCode::kOutOfMemory, "not enough memory to keep the iterator's point in time"));
     return false;
   }
   all_pages_seen_ = last == UINT64_MAX;

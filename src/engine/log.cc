@@ -50,9 +50,7 @@ Result<Segment*> Log::SegmentFor(std::size_t bytes, bool may_use_reserve) {
   for (;;) {
     Segment* active = active_.load();
     if (active != nullptr && bytes <= active->limit() - append_offset_) return active;
-    // Deletes leave half of the reserve to the compaction that they are made for, to the
-    // manifests and to the next open.
-    FREYJA_RETURN_IF_ERROR(Roll(bytes, may_use_reserve, parts_.reserve.bytes() / 2));
+    FREYJA_RETURN_IF_ERROR(Roll(bytes, may_use_reserve, parts_.reserve.kept_for_compaction()));
     FREYJA_RETURN_IF_ERROR(SealBacklog());
   }
 }
@@ -155,7 +153,8 @@ Status Log::SyncThrough(std::uint64_t sequence) {
 
 Result<Segment*> Log::CreateSegment(std::uint64_t bytes) {
   FREYJA_ASSIGN_OR_RETURN(const std::uint64_t id, parts_.ids.Next());
-  const format::SegmentIdentity identity{.store = store_, .id = id, .nonce = parts_.random.Next64()};
+  const format::SegmentIdentity identity{
+      .store = store_, .id = id, .nonce = parts_.random.Next64()};
   const auto path = parts_.directory.DataPath(id);
   auto make = [&]() -> Result<std::unique_ptr<Segment>> {
     FREYJA_ASSIGN_OR_RETURN(
@@ -195,9 +194,9 @@ Result<Segment*> Log::CreateSegment(std::uint64_t bytes) {
 
 Status Log::Prepare(std::uint64_t minimum_bytes, bool may_use_reserve, std::uint64_t keep_free) {
   FREYJA_RETURN_IF_ERROR(parts_.health.CheckWritable());
-  const std::uint64_t minimum =
-      std::max<std::uint64_t>(base::RoundUp<std::uint64_t>(minimum_bytes + format::kSegmentHeaderBytes, 4096),
-                              kMinSegmentBytes);
+  const std::uint64_t minimum = std::max<std::uint64_t>(
+      base::RoundUp<std::uint64_t>(minimum_bytes + format::kSegmentHeaderBytes, 4096),
+      kMinSegmentBytes);
   std::uint64_t bytes = std::max(segment_bytes_, minimum);
   if (!parts_.reserve.whole()) {
     // What is free is the reserve's.
@@ -322,10 +321,13 @@ Status Log::Seal(Segment* segment) {
   }
   const format::SealedSegment sealed = builder.Finish(segment->identity());
 
-  // Without a hint the segment is scanned when it is needed: slower, not wrong.
-  Status hint = WriteHint(parts_.directory, HintHeaderOf(store_, sealed), entries);
-  if (hint.ok()) hint = parts_.directory.Sync();
-  if (!hint.ok()) parts_.health.Report(hint);
+  // Without a hint the segment is scanned when it is needed: slower, not wrong. A full disk
+  // has better use for the space; the next open writes what is missing.
+  if (parts_.reserve.whole()) {
+    Status hint = WriteHint(parts_.directory, HintHeaderOf(store_, sealed), entries);
+    if (hint.ok()) hint = parts_.directory.Sync();
+    if (!hint.ok()) parts_.health.Report(hint);
+  }
 
   const Status committed = parts_.reserve.RunWith([&]() -> Status {
     return parts_.manifest
@@ -349,6 +351,22 @@ Status Log::Seal(Segment* segment) {
   const Status released = segment->file().ReleaseTail(sealed.data_bytes);
   static_cast<void>(released);  // costs space until the segment is compacted, nothing else
   return Status::Ok();
+}
+
+Status Log::SettleTail() {
+  FREYJA_RETURN_IF_ERROR(SyncThrough(appended_.load()));
+  const std::uint64_t durable = durable_.load();
+  if (settled_.load() == durable) return Status::Ok();
+  const Status committed = parts_.reserve.RunWith([&]() -> Status {
+    return parts_.manifest
+        .Commit([&](format::Manifest& manifest) {
+          manifest.watermark = std::max(manifest.watermark, durable);
+          return Status::Ok();
+        })
+        .status;
+  });
+  if (committed.ok()) settled_.store(durable);
+  return committed;
 }
 
 // --- Closing ------------------------------------------------------------------------

@@ -45,10 +45,10 @@ class Log {
   struct Start {
     format::StoreUuid store;
     std::uint64_t hash_seed = 0;
-    std::uint64_t last_sequence = 0;     // appended and published
+    std::uint64_t last_sequence = 0;  // appended and published
     std::uint64_t durable_sequence = 0;
     std::uint64_t reserved_sequence = 0;
-    std::vector<Segment*> segments;      // registered; the active one, then the prepared one
+    std::vector<Segment*> segments;  // registered; the active one, then the prepared one
     std::uint64_t segment_bytes = 0;
     std::function<void()> wake_maintenance;
   };
@@ -92,6 +92,10 @@ class Log {
   // is empty or begins at or before that number.
   bool HasFull(std::uint64_t through = UINT64_MAX) const FREYJA_EXCLUDES(mutex_);
 
+  // On a full disk: makes everything appended durable, and the watermark in the manifest say
+  // so, because what a crash finds above it must be copied, and there may be no room for that.
+  Status SettleTail();
+
   // --- Closing ----------------------------------------------------------------------
   // Syncs, gives unused blocks back and writes the clean mark. No appends after it.
   Status CloseCleanly();
@@ -125,6 +129,7 @@ class Log {
   std::atomic<std::uint64_t> published_;
   std::atomic<std::uint64_t> durable_;
   std::atomic<std::uint64_t> reserved_sequence_;
+  std::atomic<std::uint64_t> settled_{0};  // durable_ at the last SettleTail
   std::atomic<std::uint64_t> syncs_{0};
   std::atomic<std::uint64_t> rolls_{0};
   std::atomic<std::uint64_t> populated_segment_{0};

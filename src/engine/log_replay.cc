@@ -21,15 +21,15 @@ class Replayer {
   Result<LogReplay> Run() {
     for (const format::LogSegment& listed : manifest_.log) FREYJA_RETURN_IF_ERROR(Scan(listed));
     CutOpenBatch();
-    const std::uint64_t proven =
-        manifest_.clean ? std::max(replay_.watermark, manifest_.clean_last_sequence) : replay_.watermark;
+    const std::uint64_t proven = manifest_.clean
+                                     ? std::max(replay_.watermark, manifest_.clean_last_sequence)
+                                     : replay_.watermark;
     if (replay_.last_sequence < proven) return std::unexpected(Corruption(proven));
     if (manifest_.clean && replay_.last_sequence > manifest_.clean_last_sequence) {
-      return std::unexpected(
-          Status(StatusCode::kCorruption,
-                 "MANIFEST: says the store was closed after record " +
-                     std::to_string(manifest_.clean_last_sequence) +
-                     ", but the log goes on: an older MANIFEST was put back"));
+      return std::unexpected(Status(StatusCode::kCorruption,
+                                    "MANIFEST: says the store was closed after record " +
+                                        std::to_string(manifest_.clean_last_sequence) +
+                                        ", but the log goes on: an older MANIFEST was put back"));
     }
     for (const Tail& tail : tails_) {
       replay_.discarded_bytes += tail.nonzero_end - std::min(tail.nonzero_end, EndOf(tail.segment));
@@ -46,8 +46,9 @@ class Replayer {
   Status Scan(const format::LogSegment& listed) {
     const format::SegmentIdentity identity{
         .store = manifest_.store, .id = listed.id, .nonce = listed.nonce};
-    FREYJA_ASSIGN_OR_RETURN(const auto file, OpenDataFile(directory_, identity, manifest_.generation,
-                                                          /*writable=*/false));
+    FREYJA_ASSIGN_OR_RETURN(const auto file,
+                            OpenDataFile(directory_, identity, manifest_.generation,
+                                         /*writable=*/false));
     FREYJA_ASSIGN_OR_RETURN(const std::uint64_t size, file->Size());
     replay_.segments.push_back(
         {.listed = listed, .file_bytes = size, .end = format::kSegmentHeaderBytes});
@@ -104,13 +105,15 @@ class Replayer {
   Status Corruption(std::uint64_t proven) const {
     std::string where = "MANIFEST: the log";
     for (const ReplayedSegment& segment : replay_.segments) {
-      if (segment.last_sequence == 0 && segment.listed.id != replay_.segments.front().listed.id) continue;
+      if (segment.last_sequence == 0 && segment.listed.id != replay_.segments.front().listed.id)
+        continue;
       where = format::DataFileName(segment.listed.id) + ": offset " + std::to_string(segment.end);
       if (segment.last_sequence == replay_.last_sequence) break;
     }
     return Status(StatusCode::kCorruption,
                   where + ": record " + std::to_string(replay_.last_sequence + 1) +
-                      " is missing or damaged, but everything through record " + std::to_string(proven) +
+                      " is missing or damaged, but everything through record " +
+                      std::to_string(proven) +
                       " had been made durable; run 'freyja check' on the directory");
   }
 

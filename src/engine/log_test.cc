@@ -177,6 +177,7 @@ class FailedSyncTest : public LogTest {
   }
   // From now on nothing succeeds that promises durability, although the disk would say yes.
   void ExpectPoisoned() {
+    store_->maintenance().Stop();  // it may be in the midst of a sync of its own
     const auto syncs = machine_.fs->OperationCount(Operation::kSync);
     EXPECT_EQ(store_->Put("k", "v", {.sync = Sync::kAlways}).code(), StatusCode::kReadOnly);
     EXPECT_EQ(store_->Put("k", "v", {}).code(), StatusCode::kReadOnly);

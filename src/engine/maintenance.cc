@@ -12,7 +12,8 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr milliseconds kIdlePause{1000};
-constexpr milliseconds kBusyPause{1};  // something becomes possible soon: a publication, a reader's end
+constexpr milliseconds kBusyPause{
+    1};  // something becomes possible soon: a publication, a reader's end
 constexpr milliseconds kFirstFailurePause{10};
 constexpr milliseconds kLongestFailurePause{5000};
 constexpr milliseconds kFullDiskPause{200};
@@ -72,7 +73,8 @@ milliseconds Maintenance::RunOnce() {
   }
   if (!status.ok()) {
     parts_.health.Report(status);
-    pause_after_failure_ = std::clamp(pause_after_failure_ * 2, kFirstFailurePause, kLongestFailurePause);
+    pause_after_failure_ =
+        std::clamp(pause_after_failure_ * 2, kFirstFailurePause, kLongestFailurePause);
     return pause_after_failure_;
   }
   pause_after_failure_ = milliseconds{0};
@@ -91,7 +93,8 @@ Status Maintenance::Prepare() {
   if (status.code() != StatusCode::kNoSpace) return status;
   // A full disk is the writer's to report, when it needs the room; here it is tried again.
   next_prepare_ = now + kFullDiskPause;
-  return Status::Ok();
+  status = parts_.log.SettleTail();
+  return status.code() == StatusCode::kNoSpace ? Status::Ok() : status;
 }
 
 Status Maintenance::SyncIfDue() {

@@ -55,7 +55,8 @@ Result<format::Manifest> ManifestStore::Read(Directory& directory) {
   bytes.resize(read);
   auto manifest = format::DecodeManifest(bytes);
   if (!manifest) {
-    return std::unexpected(Status(manifest.error().code(), "MANIFEST: " + manifest.error().message()));
+    return std::unexpected(
+        Status(manifest.error().code(), "MANIFEST: offset 0: " + manifest.error().message()));
   }
   return manifest;
 }

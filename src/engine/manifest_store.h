@@ -45,7 +45,8 @@ class ManifestStore {
   std::uint64_t generation() const FREYJA_EXCLUDES(mutex_);
 
   // Writes `manifest` as the directory's MANIFEST. Used by Commit and for a new store.
-  static CommitResult Replace(Directory& directory, Health& health, const format::Manifest& manifest);
+  static CommitResult Replace(Directory& directory, Health& health,
+                              const format::Manifest& manifest);
   // Reads it. kNotFound if there is none; kCorruption and kUnsupported name the file.
   static Result<format::Manifest> Read(Directory& directory);
 

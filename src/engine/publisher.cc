@@ -37,7 +37,12 @@ Status Publisher::PublishOne(const AppendedRecord& record) {
 Status Publisher::Publish(std::span<const AppendedRecord> group, std::uint64_t last_sequence) {
   base::MutexLock lock(mutex_);
   const EpochGuard guard(epochs_);
-  for (const AppendedRecord& record : group) FREYJA_RETURN_IF_ERROR(PublishOne(record));
+  for (const AppendedRecord& record : group) {
+    if (Status status = PublishOne(record); !status.ok()) {
+      health_.Poison(status);
+      return status;
+    }
+  }
   log_.Published(last_sequence);
   return Status::Ok();
 }

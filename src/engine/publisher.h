@@ -32,10 +32,17 @@ struct AppendedRecord {
 // batches, and every change of a slot after it sees it in the list.
 class Publisher {
  public:
-  Publisher(Index& index, EpochManager& epochs, SegmentTable& segments, Log& log)
-      : index_(index), epochs_(epochs), segments_(segments), reader_(index, segments), log_(log) {}
+  Publisher(Index& index, EpochManager& epochs, SegmentTable& segments, Log& log, Health& health)
+      : index_(index),
+        epochs_(epochs),
+        segments_(segments),
+        reader_(index, segments),
+        log_(log),
+        health_(health) {}
 
-  // Publishes a group. kOutOfMemory: the index could not grow; what came before is visible.
+  // Publishes a group. kOutOfMemory: the index could not grow; what came before is visible
+  // though its number is not counted as published, so the store is poisoned before anyone
+  // can build on it.
   Status Publish(std::span<const AppendedRecord> group, std::uint64_t last_sequence)
       FREYJA_EXCLUDES(mutex_);
 
@@ -60,6 +67,7 @@ class Publisher {
   SegmentTable& segments_;
   const RecordReader reader_;
   Log& log_;
+  Health& health_;
 
   mutable base::Mutex mutex_;
   std::vector<std::shared_ptr<Snapshot>> snapshots_ FREYJA_GUARDED_BY(mutex_);

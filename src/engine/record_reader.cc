@@ -10,11 +10,11 @@ Result<FoundRecord> RecordReader::Read(Location location) const {
   Segment& segment = segments_.At(location);
   const auto record = format::DecodeRecord(segment.BytesAt(location), segment.seed());
   if (record) return FoundRecord{&segment, location, *record};
-  const std::string where =
-      segment.name() + ": offset " + std::to_string(location.offset()) + ": ";
+  const std::string where = segment.name() + ": offset " + std::to_string(location.offset()) + ": ";
   if (segment.mapping().faulted()) {
-    return std::unexpected(Status(
-        StatusCode::kIoError, where + "the file could not be read (media error or shortened file)"));
+    return std::unexpected(
+        Status(StatusCode::kIoError,
+               where + "the file could not be read (media error or shortened file)"));
   }
   return std::unexpected(Status(StatusCode::kCorruption, where + "the record does not verify"));
 }

@@ -83,10 +83,12 @@ Status Recovery::CheckUnlisted(const format::Manifest& manifest) {
   for (const std::string& name : names) {
     const format::ParsedFileName parsed = format::ParseFileName(name);
     if (parsed.kind != format::FileKind::kData || listed.contains(parsed.segment_id)) continue;
-    const Status newer(StatusCode::kCorruption,
-                       name + ": newer than the MANIFEST, which doesn't list it: an older MANIFEST was put back");
+    const Status newer(
+        StatusCode::kCorruption,
+        name + ": newer than the MANIFEST, which doesn't list it: an older MANIFEST was put back");
     if (parsed.segment_id > manifest.reserved_id) return newer;
-    auto file = parts_.directory.file_system().Open(parts_.directory.path() / name, io::OpenMode::kRead);
+    auto file =
+        parts_.directory.file_system().Open(parts_.directory.path() / name, io::OpenMode::kRead);
     if (!file) return file.error();
     std::array<std::byte, format::kSegmentHeaderBytes> bytes{};
     FREYJA_ASSIGN_OR_RETURN(const std::size_t read, (*file)->ReadAt(0, bytes));
@@ -100,8 +102,9 @@ Status Recovery::CheckUnlisted(const format::Manifest& manifest) {
   // What is listed but not loaded must be there all the same.
   for (const format::SealedSegment& sealed : manifest.quarantined) {
     FREYJA_ASSIGN_OR_RETURN(
-        const auto file, OpenDataFile(parts_.directory, IdentityOf(manifest, sealed.id, sealed.nonce),
-                                      manifest.generation, /*writable=*/false));
+        const auto file,
+        OpenDataFile(parts_.directory, IdentityOf(manifest, sealed.id, sealed.nonce),
+                     manifest.generation, /*writable=*/false));
   }
   return Status::Ok();
 }
@@ -183,8 +186,8 @@ Result<Recovery::InPlace> Recovery::LoadLogSegment(const format::Manifest& manif
                                                    const ReplayedSegment& replayed,
                                                    std::uint64_t last_sequence, bool writable) {
   const auto identity = IdentityOf(manifest, replayed.listed.id, replayed.listed.nonce);
-  FREYJA_ASSIGN_OR_RETURN(auto file, OpenDataFile(parts_.directory, identity, manifest.generation,
-                                                  !parts_.read_only));
+  FREYJA_ASSIGN_OR_RETURN(
+      auto file, OpenDataFile(parts_.directory, identity, manifest.generation, !parts_.read_only));
   InPlace loaded;
   SummaryBuilder summary;
   RecordScanner scanner(*file, identity.ChecksumSeed(), format::kSegmentHeaderBytes, replayed.end);
@@ -196,7 +199,8 @@ Result<Recovery::InPlace> Recovery::LoadLogSegment(const format::Manifest& manif
     loaded.entries.push_back(MakeHintEntry(scanned, manifest.hash_seed));
   }
   loaded.summary = summary.Finish(identity);
-  const std::uint64_t end = std::max<std::uint64_t>(loaded.summary.data_bytes, format::kSegmentHeaderBytes);
+  const std::uint64_t end =
+      std::max<std::uint64_t>(loaded.summary.data_bytes, format::kSegmentHeaderBytes);
 
   if (writable) FREYJA_RETURN_IF_ERROR(file->Allocate(replayed.file_bytes));
   FREYJA_ASSIGN_OR_RETURN(auto mapping, file->Map(writable ? replayed.file_bytes : end, writable));
@@ -218,15 +222,16 @@ Status Recovery::ContinueLog(const format::Manifest& manifest, const LogReplay& 
   if (replay.segments.empty() || replay.segments.size() > 2) return Status::Ok();
   if (replay.segments.size() == 2 && replay.segments[1].last_sequence != 0) return Status::Ok();
   for (const ReplayedSegment& replayed : replay.segments) {
-    FREYJA_ASSIGN_OR_RETURN(
-        const auto file,
-        OpenDataFile(parts_.directory, IdentityOf(manifest, replayed.listed.id, replayed.listed.nonce),
-                     manifest.generation, /*writable=*/true));
+    FREYJA_ASSIGN_OR_RETURN(const auto file, OpenDataFile(parts_.directory,
+                                                          IdentityOf(manifest, replayed.listed.id,
+                                                                     replayed.listed.nonce),
+                                                          manifest.generation, /*writable=*/true));
     if (!file->Allocate(replayed.file_bytes).ok()) return Status::Ok();
   }
   for (const ReplayedSegment& replayed : replay.segments) {
-    FREYJA_ASSIGN_OR_RETURN(const InPlace loaded,
-                            LoadLogSegment(manifest, replayed, replay.last_sequence, /*writable=*/true));
+    FREYJA_ASSIGN_OR_RETURN(
+        const InPlace loaded,
+        LoadLogSegment(manifest, replayed, replay.last_sequence, /*writable=*/true));
     recovered_.log.push_back(loaded.segment);
   }
   recovered_.durable_sequence = replay.last_sequence;
@@ -298,8 +303,8 @@ Status Recovery::SealLog(const format::Manifest& manifest, const LogReplay& repl
   std::vector<InPlace> kept;
   for (const ReplayedSegment& replayed : replay.segments) {
     if (replayed.last_sequence == 0 || replayed.first_sequence > in_place_through) continue;
-    FREYJA_ASSIGN_OR_RETURN(auto loaded,
-                            LoadLogSegment(manifest, replayed, in_place_through, /*writable=*/false));
+    FREYJA_ASSIGN_OR_RETURN(
+        auto loaded, LoadLogSegment(manifest, replayed, in_place_through, /*writable=*/false));
     kept.push_back(std::move(loaded));
   }
   for (const InPlace& segment : kept) {
@@ -341,8 +346,9 @@ Status Recovery::SealLog(const format::Manifest& manifest, const LogReplay& repl
   }
   for (const auto& copy : copies) {
     FREYJA_ASSIGN_OR_RETURN(auto segment, copy->Map());
-    FREYJA_ASSIGN_OR_RETURN(const auto entries,
-                            ReadHintEntries(parts_.directory, HintHeaderOf(manifest.store, copy->sealed())));
+    FREYJA_ASSIGN_OR_RETURN(
+        const auto entries,
+        ReadHintEntries(parts_.directory, HintHeaderOf(manifest.store, copy->sealed())));
     FREYJA_RETURN_IF_ERROR(RegisterSealed(std::move(segment), entries, builder_));
   }
   return Status::Ok();
@@ -351,8 +357,9 @@ Status Recovery::SealLog(const format::Manifest& manifest, const LogReplay& repl
 Status Recovery::ReadLogInPlace(const format::Manifest& manifest, const LogReplay& replay) {
   for (const ReplayedSegment& replayed : replay.segments) {
     if (replayed.last_sequence == 0) continue;
-    FREYJA_ASSIGN_OR_RETURN([[maybe_unused]] const InPlace loaded,
-                            LoadLogSegment(manifest, replayed, replay.last_sequence, /*writable=*/false));
+    FREYJA_ASSIGN_OR_RETURN(
+        [[maybe_unused]] const InPlace loaded,
+        LoadLogSegment(manifest, replayed, replay.last_sequence, /*writable=*/false));
   }
   recovered_.log.clear();
   return Status::Ok();

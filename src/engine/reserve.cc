@@ -7,21 +7,18 @@ namespace freyja::engine {
 namespace {
 
 constexpr std::uint64_t kSmallestReserve = std::uint64_t{256} << 10;
-// Enough to rewrite the live rest of a segment that is mostly dead, whatever its size.
-constexpr std::uint64_t kLargestReserve = std::uint64_t{32} << 20;
 
-std::uint64_t ChooseBytes(Directory& directory, std::uint64_t asked, std::uint64_t segment_bytes) {
-  if (asked != 0) return asked;
-  const std::uint64_t wanted = std::min(segment_bytes, kLargestReserve) + kSmallestReserve;
-  const auto capacity = directory.file_system().Capacity(directory.path());
-  if (!capacity) return wanted;
-  return std::clamp(wanted, kSmallestReserve, std::max(kSmallestReserve, *capacity / 16));
+// One segment for the outputs of a compaction or for recovery's copy, half of one for
+// tombstones, and a little for manifests.
+std::uint64_t ChooseBytes(std::uint64_t asked, std::uint64_t segment_bytes) {
+  if (asked != 0) return std::max(asked, kSmallestReserve);
+  return segment_bytes + segment_bytes / 2 + kSmallestReserve;
 }
 
 }  // namespace
 
 Reserve::Reserve(Directory& directory, std::uint64_t bytes, std::uint64_t segment_bytes)
-    : directory_(directory), bytes_(ChooseBytes(directory, bytes, segment_bytes)) {}
+    : directory_(directory), bytes_(ChooseBytes(bytes, segment_bytes)) {}
 
 Status Reserve::Establish() {
   base::MutexLock lock(mutex_);

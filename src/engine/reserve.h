@@ -17,12 +17,15 @@ namespace freyja::engine {
 // Thread safety: all members may be called from any thread.
 class Reserve {
  public:
-  // `bytes` 0: chosen from the segment size and the size of the disk.
+  // `bytes` 0: chosen from the segment size. `segment_bytes`: as segments really are
+  // (Store::segment_bytes), which on a small disk is less than what was asked for.
   Reserve(Directory& directory, std::uint64_t bytes, std::uint64_t segment_bytes);
 
   // Allocates the file if it is not whole. kNoSpace: the disk is too full.
   Status Establish() FREYJA_EXCLUDES(mutex_);
   bool whole() const { return whole_.load(); }
+  // The part that deletes leave to the compaction that they are made for.
+  std::uint64_t kept_for_compaction() const { return bytes_ / 3 * 2; }
 
   // Gives the blocks back, and keeps Establish from taking them again until the loan ends:
   // whoever needs them needs them for a while, and a refused put must not snatch them away.

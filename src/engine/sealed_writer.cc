@@ -54,7 +54,8 @@ Result<std::uint64_t> SealedWriter::Append(format::Record record) {
 
 Status SealedWriter::Flush() {
   if (piece_bytes_ == 0) return Status::Ok();
-  const Status written = file_->WriteAt(offset_ - piece_bytes_, std::span(piece_).first(piece_bytes_));
+  const Status written =
+      file_->WriteAt(offset_ - piece_bytes_, std::span(piece_).first(piece_bytes_));
   piece_bytes_ = 0;
   return written;
 }

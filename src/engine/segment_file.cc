@@ -15,7 +15,8 @@ Status CorruptionAt(const std::string& file, std::uint64_t offset, std::string_v
                 file + ": offset " + std::to_string(offset) + ": " + std::string(what));
 }
 
-Result<std::vector<std::byte>> ReadExactly(io::File& file, std::uint64_t offset, std::uint64_t bytes) {
+Result<std::vector<std::byte>> ReadExactly(io::File& file, std::uint64_t offset,
+                                           std::uint64_t bytes) {
   std::vector<std::byte> out(bytes);
   FREYJA_ASSIGN_OR_RETURN(const std::size_t read, file.ReadAt(offset, out));
   if (read != bytes) {
@@ -26,7 +27,8 @@ Result<std::vector<std::byte>> ReadExactly(io::File& file, std::uint64_t offset,
 
 }  // namespace
 
-Result<std::unique_ptr<io::File>> CreateDataFile(Directory& directory, const std::filesystem::path& path,
+Result<std::unique_ptr<io::File>> CreateDataFile(Directory& directory,
+                                                 const std::filesystem::path& path,
                                                  const format::SegmentIdentity& identity,
                                                  std::uint64_t manifest_generation) {
   FREYJA_ASSIGN_OR_RETURN(auto file, directory.file_system().Open(path, io::OpenMode::kCreateNew));
@@ -85,7 +87,8 @@ Status ScanSealed(io::File& file, const format::SegmentIdentity& identity,
                   const format::SealedSegment& sealed,
                   const std::function<Status(const ScannedRecord&)>& visit) {
   const std::string name = format::DataFileName(identity.id);
-  RecordScanner scanner(file, identity.ChecksumSeed(), format::kSegmentHeaderBytes, sealed.data_bytes);
+  RecordScanner scanner(file, identity.ChecksumSeed(), format::kSegmentHeaderBytes,
+                        sealed.data_bytes);
   SummaryBuilder builder;
   ScannedRecord scanned;
   while (scanner.offset() < sealed.data_bytes) {
@@ -122,15 +125,18 @@ struct OpenHint {
 };
 
 Result<OpenHint> OpenMatchingHint(Directory& directory, const format::HintHeader& expected) {
-  FREYJA_ASSIGN_OR_RETURN(auto file, directory.file_system().Open(
-                                         directory.HintPath(expected.identity.id), io::OpenMode::kRead));
+  FREYJA_ASSIGN_OR_RETURN(
+      auto file,
+      directory.file_system().Open(directory.HintPath(expected.identity.id), io::OpenMode::kRead));
   FREYJA_ASSIGN_OR_RETURN(const auto bytes, ReadExactly(*file, 0, format::kHintHeaderBytes));
-  FREYJA_ASSIGN_OR_RETURN(const format::HintHeader header, format::DecodeHintHeader(bytes));
+  const std::string name = format::HintFileName(expected.identity.id);
+  const auto header = format::DecodeHintHeader(bytes);
+  if (!header) return std::unexpected(CorruptionAt(name, 0, header.error().message()));
   FREYJA_ASSIGN_OR_RETURN(const std::uint64_t size, file->Size());
-  const format::HintLayout layout = format::LayoutOf(header);
-  if (header != expected || size != layout.file_bytes) {
-    return std::unexpected(CorruptionAt(format::HintFileName(expected.identity.id), 0,
-                                        "the hint belongs to another state of its data file"));
+  const format::HintLayout layout = format::LayoutOf(*header);
+  if (*header != expected || size != layout.file_bytes) {
+    return std::unexpected(
+        CorruptionAt(name, 0, "the hint belongs to another state of its data file"));
   }
   return OpenHint{std::move(file), layout};
 }
@@ -140,15 +146,19 @@ Result<OpenHint> OpenMatchingHint(Directory& directory, const format::HintHeader
 Result<std::vector<format::HintEntry>> ReadHintEntries(Directory& directory,
                                                        const format::HintHeader& expected) {
   FREYJA_ASSIGN_OR_RETURN(const OpenHint hint, OpenMatchingHint(directory, expected));
-  FREYJA_ASSIGN_OR_RETURN(
-      const auto bytes, ReadExactly(*hint.file, hint.layout.entries_offset, hint.layout.entries_bytes + 8));
-  return format::DecodeHintEntries(expected, bytes);
+  FREYJA_ASSIGN_OR_RETURN(const auto bytes, ReadExactly(*hint.file, hint.layout.entries_offset,
+                                                        hint.layout.entries_bytes + 8));
+  auto entries = format::DecodeHintEntries(expected, bytes);
+  if (entries) return entries;
+  return std::unexpected(CorruptionAt(format::HintFileName(expected.identity.id),
+                                      hint.layout.entries_offset, entries.error().message()));
 }
 
 std::vector<std::byte> ReadHintFilter(Directory& directory, const format::HintHeader& expected) {
   const auto hint = OpenMatchingHint(directory, expected);
   if (!hint) return {};
-  const auto bytes = ReadExactly(*hint->file, hint->layout.filter_offset, hint->layout.filter_bytes + 8);
+  const auto bytes =
+      ReadExactly(*hint->file, hint->layout.filter_offset, hint->layout.filter_bytes + 8);
   if (!bytes) return {};
   auto filter = format::DecodeHintFilter(expected, *bytes);
   return filter ? *std::move(filter) : std::vector<std::byte>{};

@@ -16,7 +16,8 @@
 namespace freyja::engine {
 
 // Creates `path`, which must not exist, and writes its header; nothing is synced.
-Result<std::unique_ptr<io::File>> CreateDataFile(Directory& directory, const std::filesystem::path& path,
+Result<std::unique_ptr<io::File>> CreateDataFile(Directory& directory,
+                                                 const std::filesystem::path& path,
                                                  const format::SegmentIdentity& identity,
                                                  std::uint64_t manifest_generation);
 

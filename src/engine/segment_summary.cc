@@ -45,7 +45,8 @@ format::HintEntry MakeHintEntry(const ScannedRecord& scanned, std::uint64_t hash
   return entry;
 }
 
-format::HintHeader HintHeaderOf(const format::StoreUuid& store, const format::SealedSegment& sealed) {
+format::HintHeader HintHeaderOf(const format::StoreUuid& store,
+                                const format::SealedSegment& sealed) {
   format::HintHeader header;
   header.identity = {.store = store, .id = sealed.id, .nonce = sealed.nonce};
   header.data_bytes = sealed.data_bytes;

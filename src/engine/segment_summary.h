@@ -27,6 +27,7 @@ class SummaryBuilder {
 format::HintEntry MakeHintEntry(const ScannedRecord& scanned, std::uint64_t hash_seed);
 
 // The header of the one hint that belongs to this state of the segment.
-format::HintHeader HintHeaderOf(const format::StoreUuid& store, const format::SealedSegment& sealed);
+format::HintHeader HintHeaderOf(const format::StoreUuid& store,
+                                const format::SealedSegment& sealed);
 
 }  // namespace freyja::engine

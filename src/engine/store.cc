@@ -15,8 +15,18 @@ using std::chrono::milliseconds;
 
 namespace {
 
+std::uint64_t ChooseSegmentBytes(Directory& directory, std::uint64_t asked) {
+  constexpr std::uint64_t kShareOfDisk = 16;
+  const auto capacity = directory.file_system().Capacity(directory.path());
+  if (!capacity) return asked;
+  const std::uint64_t most =
+      std::max<std::uint64_t>(*capacity / kShareOfDisk / 4096 * 4096, kMinSegmentBytes);
+  return std::min(asked, most);
+}
+
 unsigned ChooseThreads(unsigned asked) {
-  return asked != 0 ? std::min(asked, 64u) : std::clamp(std::thread::hardware_concurrency(), 1u, 8u);
+  return asked != 0 ? std::min(asked, 64u)
+                    : std::clamp(std::thread::hardware_concurrency(), 1u, 8u);
 }
 
 }  // namespace
@@ -54,19 +64,22 @@ Status Store::CheckKey(std::string_view key) const {
   if (key.size() < kMinKeyBytes) return Status(StatusCode::kInvalidArgument, "the key is empty");
   if (key.size() > kMaxKeyBytes) {
     return Status(StatusCode::kInvalidArgument, "the key has " + std::to_string(key.size()) +
-                                                    " bytes; the limit is " + std::to_string(kMaxKeyBytes));
+                                                    " bytes; the limit is " +
+                                                    std::to_string(kMaxKeyBytes));
   }
   return Status::Ok();
 }
 
 Status Store::CheckOperation(std::string_view key, std::string_view value) const {
   FREYJA_RETURN_IF_ERROR(CheckKey(key));
-  const std::size_t limit = max_value_bytes() - std::min(max_value_bytes(), key.size() - kMinKeyBytes);
+  const std::size_t limit =
+      max_value_bytes() - std::min(max_value_bytes(), key.size() - kMinKeyBytes);
   if (value.size() > std::min(limit, kMaxValueBytes)) {
     return Status(StatusCode::kInvalidArgument,
-                  "the value has " + std::to_string(value.size()) + " bytes; the limit in segments of " +
-                      std::to_string(options_.segment_bytes) + " bytes and under a key of " +
-                      std::to_string(key.size()) + " is " + std::to_string(limit));
+                  "the value has " + std::to_string(value.size()) +
+                      " bytes; the limit in segments of " + std::to_string(options_.segment_bytes) +
+                      " bytes and under a key of " + std::to_string(key.size()) + " is " +
+                      std::to_string(limit));
   }
   return Status::Ok();
 }
@@ -74,7 +87,8 @@ Status Store::CheckOperation(std::string_view key, std::string_view value) const
 Result<bool> Store::ResolveSync(freyja::Sync sync) const {
   const freyja::Sync resolved = sync == freyja::Sync::kDefault ? options_.sync : sync;
   if (resolved > freyja::Sync::kAlways) {
-    return std::unexpected(Status(StatusCode::kInvalidArgument, "WriteOptions::sync: unknown value"));
+    return std::unexpected(
+        Status(StatusCode::kInvalidArgument, "WriteOptions::sync: unknown value"));
   }
   return resolved == freyja::Sync::kAlways;
 }
@@ -124,13 +138,15 @@ Status Store::Write(const WriteBatch& batch, const WriteOptions& options) {
     total += base::RoundUp(operation.key.size() + value.size() + format::kRecordHeaderBytes +
                                (operation.expires_at_ms != 0 ? sizeof(std::uint64_t) : 0),
                            format::kRecordAlignment);
-    operations.push_back(MakeOperation(operation.key, value, operation.expires_at_ms, operation.is_delete));
+    operations.push_back(
+        MakeOperation(operation.key, value, operation.expires_at_ms, operation.is_delete));
   }
   const std::uint64_t limit = options_.segment_bytes - format::kSegmentHeaderBytes;
   if (total > limit) {
-    return Status(StatusCode::kInvalidArgument, "the batch takes " + std::to_string(total) +
-                                                    " bytes; it must fit in one segment, of which " +
-                                                    std::to_string(limit) + " bytes can be used");
+    return Status(StatusCode::kInvalidArgument,
+                  "the batch takes " + std::to_string(total) +
+                      " bytes; it must fit in one segment, of which " + std::to_string(limit) +
+                      " bytes can be used");
   }
   return writer_->Write(operations, sync);
 }
@@ -158,7 +174,8 @@ Status Store::SealActive() {
 
 // --- Reads ----------------------------------------------------------------------------
 
-Result<std::optional<FoundRecord>> Store::FindVisible(std::string_view key, std::uint64_t hash) const {
+Result<std::optional<FoundRecord>> Store::FindVisible(std::string_view key,
+                                                      std::uint64_t hash) const {
   FREYJA_ASSIGN_OR_RETURN(auto found, reader_->Find(key, hash));
   if (found && found->record.expires_at_ms != 0 &&
       found->record.expires_at_ms <= environment_.clock->WallMs()) {
@@ -244,8 +261,8 @@ std::vector<PinnedSegment> Store::PinSegments() const {
 
 // --- Opening and closing --------------------------------------------------------------
 
-Result<std::unique_ptr<Store>> Store::Open(const std::filesystem::path& path, const Options& options,
-                                           Environment environment) {
+Result<std::unique_ptr<Store>> Store::Open(const std::filesystem::path& path,
+                                           const Options& options, Environment environment) {
   std::unique_ptr<Store> store(new Store(path, options, std::move(environment)));
   FREYJA_RETURN_IF_ERROR(store->Initialise());
   return store;
@@ -260,7 +277,8 @@ Status Store::Initialise() {
 
   manifest_ = std::make_unique<ManifestStore>(directory_, health_, manifest);
   ids_ = std::make_unique<IdAllocator>(*manifest_, manifest.reserved_id);
-  reserve_ = std::make_unique<Reserve>(directory_, options_.reserve_bytes, options_.segment_bytes);
+  segment_bytes_ = ChooseSegmentBytes(directory_, options_.segment_bytes);
+  reserve_ = std::make_unique<Reserve>(directory_, options_.reserve_bytes, segment_bytes_);
   FREYJA_ASSIGN_OR_RETURN(index_, Index::Create(epochs_));
   reader_ = std::make_unique<RecordReader>(*index_, segments_);
   if (!options_.read_only) {
@@ -276,7 +294,7 @@ Status Store::Initialise() {
                      .reserve = *reserve_,
                      .random = *environment_.random,
                      .threads = ChooseThreads(options_.recovery_threads),
-                     .segment_bytes = options_.segment_bytes,
+                     .segment_bytes = segment_bytes_,
                      .read_only = options_.read_only});
   FREYJA_ASSIGN_OR_RETURN(const Recovered recovered, recovery.Run());
   tail_bytes_discarded_ = recovered.tail_bytes_discarded;
@@ -284,9 +302,9 @@ Status Store::Initialise() {
   if (options_.read_only) {
     read_only_reason_ = Status(StatusCode::kReadOnly, "the store was opened read-only");
   } else if (!recovered.read_only_reason.ok()) {
-    read_only_reason_ = Status(StatusCode::kReadOnly,
-                               "the disk had no room to open the store for writing: " +
-                                   recovered.read_only_reason.message());
+    read_only_reason_ =
+        Status(StatusCode::kReadOnly, "the disk had no room to open the store for writing: " +
+                                          recovered.read_only_reason.message());
     health_.Report(recovered.read_only_reason);
   }
   StartWriting(recovered, manifest_->Current().reserved_sequence);
@@ -298,7 +316,8 @@ Status Store::LockDirectory() {
   FREYJA_ASSIGN_OR_RETURN(const bool exists, fs.Exists(directory_.path()));
   if (!exists) {
     if (!options_.create_if_missing || options_.read_only) {
-      return Status(StatusCode::kNotFound, directory_.path().string() + ": there is no such directory");
+      return Status(StatusCode::kNotFound,
+                    directory_.path().string() + ": there is no such directory");
     }
     FREYJA_RETURN_IF_ERROR(fs.CreateDirectory(directory_.path()));
   }
@@ -308,19 +327,22 @@ Status Store::LockDirectory() {
     FREYJA_ASSIGN_OR_RETURN(const auto names, fs.List(directory_.path()));
     for (const std::string& name : names) {
       if (format::ParseFileName(name).kind == format::FileKind::kData) {
-        return Status(StatusCode::kCorruption, directory_.path().string() +
-                                                   ": holds data files (" + name + ") but no MANIFEST");
+        return Status(StatusCode::kCorruption, directory_.path().string() + ": holds data files (" +
+                                                   name + ") but no MANIFEST");
       }
-      if (name != format::kLockName && name != format::kManifestTempName && name != format::kReserveName) {
-        return Status(StatusCode::kInvalidArgument,
-                      directory_.path().string() + ": not a FreyjaDB store, and not empty (" + name + ")");
+      if (name != format::kLockName && name != format::kManifestTempName &&
+          name != format::kReserveName) {
+        return Status(
+            StatusCode::kInvalidArgument,
+            directory_.path().string() + ": not a FreyjaDB store, and not empty (" + name + ")");
       }
     }
     if (!options_.create_if_missing || options_.read_only) {
       return Status(StatusCode::kNotFound, directory_.path().string() + ": there is no store here");
     }
   }
-  FREYJA_ASSIGN_OR_RETURN(lock_, fs.Lock(directory_.path() / format::kLockName, !options_.read_only));
+  FREYJA_ASSIGN_OR_RETURN(lock_,
+                          fs.Lock(directory_.path() / format::kLockName, !options_.read_only));
   return Status::Ok();
 }
 
@@ -335,8 +357,8 @@ Result<format::Manifest> Store::ReadOrCreateManifest() {
                                   directory_.path().string() + ": " + manifest.error().message()));
   }
   if (options_.error_if_exists) {
-    return std::unexpected(
-        Status(StatusCode::kAlreadyExists, directory_.path().string() + ": there is a store already"));
+    return std::unexpected(Status(StatusCode::kAlreadyExists,
+                                  directory_.path().string() + ": there is a store already"));
   }
   return manifest;
 }
@@ -357,17 +379,17 @@ Result<format::Manifest> Store::CreateManifest() {
 }
 
 void Store::StartWriting(const Recovered& recovered, std::uint64_t reserved_sequence) {
-  log_ = std::make_unique<Log>(
-      Log::Parts{directory_, *manifest_, health_, segments_, *ids_, *reserve_, *environment_.random},
-      Log::Start{.store = uuid_,
-                 .hash_seed = hash_seed_,
-                 .last_sequence = recovered.last_sequence,
-                 .durable_sequence = recovered.durable_sequence,
-                 .reserved_sequence = reserved_sequence,
-                 .segments = recovered.log,
-                 .segment_bytes = options_.segment_bytes,
-                 .wake_maintenance = [this] { maintenance_->Wake(); }});
-  publisher_ = std::make_unique<Publisher>(*index_, epochs_, segments_, *log_);
+  log_ = std::make_unique<Log>(Log::Parts{directory_, *manifest_, health_, segments_, *ids_,
+                                          *reserve_, *environment_.random},
+                               Log::Start{.store = uuid_,
+                                          .hash_seed = hash_seed_,
+                                          .last_sequence = recovered.last_sequence,
+                                          .durable_sequence = recovered.durable_sequence,
+                                          .reserved_sequence = reserved_sequence,
+                                          .segments = recovered.log,
+                                          .segment_bytes = segment_bytes_,
+                                          .wake_maintenance = [this] { maintenance_->Wake(); }});
+  publisher_ = std::make_unique<Publisher>(*index_, epochs_, segments_, *log_, health_);
   reaper_ = std::make_unique<Reaper>(directory_, segments_, epochs_, *publisher_);
   writer_ = std::make_unique<Writer>(Writer::Parts{*log_, *publisher_, *reader_, epochs_, health_,
                                                    *reserve_, *environment_.clock});

@@ -3,9 +3,10 @@
 // (recovery.h); the background duties are in maintenance.h.
 //
 // Lock order, outermost first: the writer's queue (never held while anything else is
-// taken) | Log::seal_mutex_ | Log::prepare_mutex_ | ManifestStore::commit_mutex_ |
-// Log::sync_mutex_ | Publisher::mutex_ | the index's page lock | Snapshot::mutex_ |
-// leaves (Log::mutex_, SegmentTable, Reaper, Reserve, Directory, Health, EpochManager).
+// taken) | Log::seal_mutex_ | Log::prepare_mutex_ | IdAllocator::mutex_ |
+// ManifestStore::commit_mutex_ | Log::sync_mutex_ | Reaper::mutex_ | Publisher::mutex_ | the
+// index's page lock | Snapshot::mutex_ | leaves (Log::mutex_, SegmentTable, Reserve, Directory,
+// Health, EpochManager).
 #pragma once
 
 #include <atomic>
@@ -53,7 +54,8 @@ struct CompactionTotals {
 class PinnedSegment {
  public:
   explicit PinnedSegment(Segment& segment) : segment_(&segment) { segment.Pin(); }
-  PinnedSegment(PinnedSegment&& other) noexcept : segment_(std::exchange(other.segment_, nullptr)) {}
+  PinnedSegment(PinnedSegment&& other) noexcept
+      : segment_(std::exchange(other.segment_, nullptr)) {}
   PinnedSegment& operator=(PinnedSegment&& other) noexcept {
     std::swap(segment_, other.segment_);
     return *this;
@@ -71,8 +73,8 @@ class PinnedSegment {
 // Thread safety: as KVStore.
 class Store {
  public:
-  static Result<std::unique_ptr<Store>> Open(const std::filesystem::path& path, const Options& options,
-                                             Environment environment);
+  static Result<std::unique_ptr<Store>> Open(const std::filesystem::path& path,
+                                             const Options& options, Environment environment);
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
@@ -86,7 +88,8 @@ class Store {
     std::string_view value;
   };
   Result<std::optional<Pinned>> GetPinned(std::string_view key) const;
-  std::vector<Result<std::optional<std::string>>> MultiGet(std::span<const std::string_view> keys) const;
+  std::vector<Result<std::optional<std::string>>> MultiGet(
+      std::span<const std::string_view> keys) const;
   Result<std::unique_ptr<IteratorImpl>> NewIterator() const;
   Status Sync();
   Status VerifyChecksums() const;
@@ -104,6 +107,9 @@ class Store {
 
   // The parts, for compaction.
   const Options& options() const { return options_; }
+  // Size of new segments: as asked for, but at most a sixteenth of the disk, so that there
+  // is room to compact one when the disk is full.
+  std::uint64_t segment_bytes() const { return segment_bytes_; }
   const format::StoreUuid& uuid() const { return uuid_; }
   std::uint64_t hash_seed() const { return hash_seed_; }
   base::Clock& clock() const { return *environment_.clock; }
@@ -149,6 +155,7 @@ class Store {
   const Environment environment_;
   format::StoreUuid uuid_;
   std::uint64_t hash_seed_ = 0;
+  std::uint64_t segment_bytes_ = 0;
   Status read_only_reason_;
   std::uint64_t tail_bytes_discarded_ = 0;
   std::uint64_t tail_records_copied_ = 0;

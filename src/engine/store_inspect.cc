@@ -29,7 +29,8 @@ SegmentInfo Store::Describe(const Segment& segment) const {
     info.lowest_sequence = segment.log_first_sequence.load();
     info.highest_sequence = segment.log_last_sequence.load();
   }
-  info.record_bytes = info.file_bytes - std::min<std::uint64_t>(info.file_bytes, format::kSegmentHeaderBytes);
+  info.record_bytes =
+      info.file_bytes - std::min<std::uint64_t>(info.file_bytes, format::kSegmentHeaderBytes);
   info.live_records = segment.live_records();
   info.live_bytes = segment.live_bytes();
   // Counters move while they are read; a difference below zero is none.
@@ -94,7 +95,7 @@ Stats Store::GetStats() const {
   stats.recovered_tail_bytes_discarded = tail_bytes_discarded_;
   stats.recovered_tail_records_copied = tail_records_copied_;
   stats.read_only = !CheckWritable().ok();
-  stats.background_error = health_.first_error();
+  stats.background_error = health_.error();
   return stats;
 }
 
@@ -106,23 +107,29 @@ Status Store::VerifySegment(const Segment& segment) const {
   };
   // A file of its own: the check must see what a later open would see.
   Directory& directory = const_cast<Directory&>(directory_);
-  FREYJA_ASSIGN_OR_RETURN(const auto file, OpenDataFile(directory, segment.identity(),
-                                                        manifest_->generation(), /*writable=*/false));
+  FREYJA_ASSIGN_OR_RETURN(
+      const auto file,
+      OpenDataFile(directory, segment.identity(), manifest_->generation(), /*writable=*/false));
   if (segment.state() == SegmentState::kSealed) {
     FREYJA_RETURN_IF_ERROR(ScanSealed(*file, segment.identity(), segment.sealed(), collect));
     const auto hint = ReadHintEntries(directory, HintHeaderOf(uuid_, segment.sealed()));
     const std::string hint_name = format::HintFileName(segment.id());
     // A missing hint is rebuilt at the next open; a wrong one must not be there.
     if (!hint && hint.error().code() == StatusCode::kNotFound) return Status::Ok();
-    if (!hint) return Status(hint.error().code(), hint_name + ": " + hint.error().message());
+    if (!hint) return hint.error();
     if (*hint != entries) {
-      return Status(StatusCode::kCorruption, hint_name + ": offset " + std::to_string(format::kHintHeaderBytes) +
-                                                 ": the entries are not those of " + segment.name());
+      return Status(StatusCode::kCorruption,
+                    hint_name + ": offset " + std::to_string(format::kHintHeaderBytes) +
+                        ": the entries are not those of " + segment.name());
     }
     const auto filter = ReadHintFilter(directory, HintHeaderOf(uuid_, segment.sealed()));
-    if (filter.empty() ||
-        !std::ranges::all_of(entries, [&](const auto& entry) { return format::MayContain(filter, entry.hash); })) {
-      return Status(StatusCode::kCorruption, hint_name + ": the filter is damaged");
+    if (filter.empty() || !std::ranges::all_of(entries, [&](const auto& entry) {
+          return format::MayContain(filter, entry.hash);
+        })) {
+      const auto layout = format::LayoutOf(HintHeaderOf(uuid_, segment.sealed()));
+      return Status(StatusCode::kCorruption, hint_name + ": offset " +
+                                                 std::to_string(layout.filter_offset) +
+                                                 ": the filter is damaged");
     }
     return Status::Ok();
   }
@@ -142,7 +149,8 @@ Status Store::VerifySegment(const Segment& segment) const {
 
 Status Store::VerifyChecksums() const {
   FREYJA_RETURN_IF_ERROR(CheckOpen());
-  FREYJA_ASSIGN_OR_RETURN(const auto on_disk, ManifestStore::Read(const_cast<Directory&>(directory_)));
+  FREYJA_ASSIGN_OR_RETURN(const auto on_disk,
+                          ManifestStore::Read(const_cast<Directory&>(directory_)));
   if (on_disk.store != uuid_) {
     return Status(StatusCode::kCorruption, "MANIFEST: that of another store");
   }

@@ -137,9 +137,10 @@ void Writer::Append(Request& request) {
 }
 
 Result<bool> Writer::IsPresent(const WriteOperation& operation, bool* expired) {
-  const auto appended = std::ranges::find_if(
-      pending_.rbegin(), pending_.rend(),
-      [&](const AppendedRecord& record) { return record.hash == operation.hash && record.key == operation.key; });
+  const auto appended =
+      std::ranges::find_if(pending_.rbegin(), pending_.rend(), [&](const AppendedRecord& record) {
+        return record.hash == operation.hash && record.key == operation.key;
+      });
   if (appended != pending_.rend()) return !appended->is_tombstone;
   const EpochGuard guard(parts_.epochs);
   FREYJA_ASSIGN_OR_RETURN(const auto found, parts_.reader.Find(operation.key, operation.hash.low));
@@ -210,7 +211,8 @@ Status Writer::SyncAndPublish() {
   // A store into a page that could not be written was lost; the record is a hole.
   for (const Segment* segment : touched_) {
     if (segment->mapping().faulted()) {
-      const Status fault(StatusCode::kIoError, segment->name() + ": a store into the mapping failed");
+      const Status fault(StatusCode::kIoError,
+                         segment->name() + ": a store into the mapping failed");
       parts_.health.Poison(fault);
       return fault;
     }
@@ -220,9 +222,7 @@ Status Writer::SyncAndPublish() {
   // A refusal that asked for sync waits as well: what it was decided on must last, too.
   if (sync) FREYJA_RETURN_IF_ERROR(parts_.log.SyncThrough(parts_.log.appended()));
   if (pending_.empty()) return Status::Ok();
-  const Status published = parts_.publisher.Publish(pending_, parts_.log.appended());
-  if (!published.ok()) parts_.health.Poison(published);
-  return published;
+  return parts_.publisher.Publish(pending_, parts_.log.appended());
 }
 
 void Writer::FailAppended(const Status& status) {

@@ -59,7 +59,7 @@ class Writer {
 
   // Applies the operations as one; several become a batch. Limits have been checked.
   Status Write(std::span<const WriteOperation> operations, bool sync);
-  // Removes one key. `false`: it was not there (or had expired), nothing was written.
+  // Removes one key. `false`: it was not there, and nothing was written; or it had expired.
   Result<bool> Delete(const WriteOperation& operation, bool sync);
   // Makes the active segment full, in order with the writes.
   Status RollActive();
@@ -78,9 +78,9 @@ class Writer {
     bool only_if_present = false;
     bool roll = false;
 
-    bool appended = false;          // the leader's
-    Result<bool> result = true;     // the leader's until done
-    bool done = false;              // guarded by queue_mutex_
+    bool appended = false;       // the leader's
+    Result<bool> result = true;  // the leader's until done
+    bool done = false;           // guarded by queue_mutex_
     base::CondVar turn;
   };
 
