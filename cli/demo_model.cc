@@ -166,6 +166,7 @@ void DemoModel::RaiseSeen(std::size_t key_index, std::uint32_t version) {
 void DemoModel::NoteVerdict(Verdict verdict, const ReadTicket& ticket,
                             std::optional<std::string_view> answer, std::uint32_t highest) {
   const std::string_view name = key(ticket.key_index);
+  const std::string_view bytes = answer.value_or(std::string_view());
   const std::string range = fmt::format("versions {} to {} were possible", ticket.lowest, highest);
   switch (verdict) {
     case Verdict::kRight:
@@ -174,12 +175,12 @@ void DemoModel::NoteVerdict(Verdict verdict, const ReadTicket& ticket,
       return Note(fmt::format("missed: key '{}' was present and wasn't found; {}", name, range));
     case Verdict::kStale:
       return Note(fmt::format("stale: key '{}' gave version {}; {}", name,
-                              VersionOf(ticket.key_index, *answer).value_or(0), range));
+                              VersionOf(ticket.key_index, bytes).value_or(0), range));
     case Verdict::kCorrupt:
       return Note(
           fmt::format("corrupt: key '{}' gave {} bytes that are none of its possible "
                       "values; {}",
-                      name, answer->size(), range));
+                      name, bytes.size(), range));
   }
 }
 

@@ -68,12 +68,13 @@ void DemoReader::ReadPinned() {
   Result<std::optional<PinnedValue>> pinned = context_.store.GetPinned(context_.model.key(index));
   CountReads(1, swap_before, context_.store.SwapCounter());
   if (!pinned) return CountError(index, pinned.error());
+  std::optional<PinnedValue>& value = *pinned;
   std::optional<std::string_view> answer;
-  if (*pinned) answer = (*pinned)->value();
+  if (value) answer = value->value();
   const Verdict verdict = context_.model.EndRead(ticket, answer);
   verdicts.Count(verdict);
-  if (verdict == Verdict::kRight && *pinned && !held_pin_) {
-    held_pin_ = std::move(*pinned);
+  if (verdict == Verdict::kRight && value && !held_pin_) {
+    held_pin_ = std::move(value);
     held_pin_key_ = index;
   }
 }
@@ -105,12 +106,14 @@ void DemoReader::ReadMany() {
     return verdicts.corrupt.Add(1);
   }
   for (std::size_t i = 0; i < kMultiGetKeys; ++i) {
-    if (!answers[i]) {
-      CountError(tickets[i].key_index, answers[i].error());
+    const Result<std::optional<std::string>>& found = answers[i];
+    if (!found) {
+      CountError(tickets[i].key_index, found.error());
       continue;
     }
+    const std::optional<std::string>& value = *found;
     std::optional<std::string_view> answer;
-    if (*answers[i]) answer = **answers[i];
+    if (value) answer = *value;
     verdicts.Count(context_.model.EndRead(tickets[i], answer));
   }
 }

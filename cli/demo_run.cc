@@ -189,7 +189,7 @@ Status Load(DemoContext& context, LiveView& view, DemoReport& report) {
                        HumanBytes(report.record_bytes), report.source));
   const Clock::time_point begin = Clock::now();
   Counter loaded;
-  const Status status = LoadRecords(context, InterruptScope::interrupted, loaded);
+  Status status = LoadRecords(context, InterruptScope::interrupted, loaded);
   report.load_seconds = SecondsSince(begin);
   if (!status.ok()) return status;
   view.Say(
@@ -282,13 +282,14 @@ Status RunDemo(const DemoOptions& options, LiveView& view, DemoReport& report) {
   report.source = dataset->source;
   DemoOptions used = options;
   const InterruptScope interrupts;
-  const Status ran = RunInDirectory(used, *dataset, *directory, view, report);
+  Status ran = RunInDirectory(used, *dataset, *directory, view, report);
   // What a failed check found is worth a look.
-  if (options.keep || (ran.ok() && !report.passed())) {
+  const bool check_failed = !report.answers_right() || (ran.ok() && !report.passed());
+  if (options.keep || check_failed) {
     report.kept_in = directory->path().string();
     return ran;
   }
-  const Status removed = directory->Remove();
+  Status removed = directory->Remove();
   return ran.ok() ? removed : ran;
 }
 

@@ -35,7 +35,7 @@ std::string Printed(bool terminal, const Show& show) {
   std::FILE* const file = std::tmpfile();
   LiveView view(file, terminal);
   show(view);
-  std::rewind(file);
+  EXPECT_EQ(std::fseek(file, 0, SEEK_SET), 0);
   std::string text(1 << 16, '\0');
   text.resize(std::fread(text.data(), 1, text.size(), file));
   std::fclose(file);

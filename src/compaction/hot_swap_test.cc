@@ -303,7 +303,7 @@ TEST_F(HotSwapTest, WhatJustifiedADropIsDurableWhenTheDropIs) {
 
 TEST_F(HotSwapTest, ADamagedRecordOfAVictimAbortsAndIsNamed) {
   f_.MakeGarbage("k", 5);
-  engine::testing::WaitUntilIdle(f_.Engine());
+  engine::testing::WaitUntilIdle(*f_.store);
   const auto victim = f_.store->GetSegments().front();
   const auto before = engine::testing::FilesOf(f_.machine);
   const std::uint64_t record = victim.record_bytes / victim.records;

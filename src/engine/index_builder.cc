@@ -13,7 +13,9 @@ void IndexBuilder::Add(const Segment& segment, std::span<const format::HintEntry
   for (const format::HintEntry& entry : entries) {
     const std::uint64_t bytes = std::uint64_t{entry.length_units} * format::kRecordAlignment;
     const std::uint64_t offset = std::uint64_t{entry.offset_units} * format::kRecordAlignment;
-    Entry added{.hash = entry.hash, .sequence = entry.sequence};
+    Entry added;
+    added.hash = entry.hash;
+    added.sequence = entry.sequence;
     added.location = Location(segment.slot(), offset, bytes);
     added.bytes = bytes;
     added.is_tombstone = entry.is_tombstone;
