@@ -184,13 +184,12 @@ Dataset LoadPackageIndex(const PackageSources& sources) {
   dataset.records = installed ? StanzasOrNothing(*installed) : std::vector<DataRecord>{};
   if (!dataset.records.empty()) {
     const std::size_t stanzas = dataset.records.size();
-    dataset.source = fmt::format("{} installed packages ({})", HumanCount(stanzas),
-                                 sources.installed_packages.string());
+    dataset.source = fmt::format("{} installed packages", HumanCount(stanzas));
     if (stanzas < sources.made_up_records) {
       FillUp(dataset.records, sources.made_up_records);
       dataset.source += ", repeated under numbered names";
     }
-    dataset.source += "; the package index is missing or small";
+    dataset.source += " (no useful package index)";
     return dataset;
   }
   dataset.records = GeneratedRecords(sources.made_up_records);

@@ -138,8 +138,8 @@ std::string ReportAsText(const DemoReport& report) {
   const double seconds = report.seconds;
   std::string text = fmt::format("\nfreyja demo: {}\n\n", Headline(report));
   const auto add = [&text](const std::string& line) { text += line; };
-  add(fmt::format("  input         {} records, {}, from {}\n", HumanCount(report.records),
-                  HumanBytes(report.record_bytes), report.source));
+  add(fmt::format("  input         {} records, {}\n                from {}\n",
+                  HumanCount(report.records), HumanBytes(report.record_bytes), report.source));
   if (report.records_skipped != 0) {
     add(fmt::format("                {} more left out: longer than this store takes\n",
                     HumanCount(report.records_skipped)));

@@ -84,6 +84,7 @@ void ExpectModelAfterEveryKindOfEnd(Fixture& f) {
   f.store.reset();
   f.Open();
   f.ExpectModel();
+  WaitUntilIdle(*f.store);  // a segment being prepared is not listed yet
   ExpectNothingUnlisted(f);
 }
 
