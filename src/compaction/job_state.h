@@ -57,7 +57,7 @@ class JobState {
       if (rest.count() <= 0) return std::nullopt;
       finished_.WaitFor(mutex_, rest);
     }
-    return *result_;
+    return result_;
   }
 
  private:

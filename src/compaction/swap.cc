@@ -140,6 +140,7 @@ Status HotSwapJob::Retire() {
     return error;
   }
   std::vector<Segment*> retired;
+  retired.reserve(victims_.size());
   for (const engine::PinnedSegment& victim : victims_) retired.push_back(&*victim);
   CompactionEvent event;
   event.type = CompactionEventType::kRetired;

@@ -100,6 +100,7 @@ class PageRef {
       : raw_(reinterpret_cast<std::uint64_t>(page) |
              (static_cast<std::uint64_t>(page->lines()) << 48)) {}
 
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the pointer is what the word is made of
   IndexPage* page() const { return reinterpret_cast<IndexPage*>(raw_ & 0xFFFFFFFFFFFF); }
   std::uint32_t lines() const { return static_cast<std::uint32_t>(raw_ >> 48); }
   std::uint64_t raw() const { return raw_; }

@@ -10,7 +10,7 @@ void Reaper::Reserve(std::size_t segments) {
   waiting_.reserve(waiting_.size() + segments);
 }
 
-void Reaper::Retire(std::span<Segment* const> segments, OnRemoved on_removed) {
+void Reaper::Retire(std::span<Segment* const> segments, const OnRemoved& on_removed) {
   base::MutexLock lock(mutex_);
   waiting_.reserve(waiting_.size() + segments.size());
   // State before stamp: one who sees another state under an epoch guard is waited for.

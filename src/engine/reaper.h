@@ -29,7 +29,8 @@ class Reaper {
   // Room for that many more, so that Retire does not allocate.
   void Reserve(std::size_t segments) FREYJA_EXCLUDES(mutex_);
   // Everything that led to `segments` has been unlinked.
-  void Retire(std::span<Segment* const> segments, OnRemoved on_removed) FREYJA_EXCLUDES(mutex_);
+  void Retire(std::span<Segment* const> segments, const OnRemoved& on_removed)
+      FREYJA_EXCLUDES(mutex_);
   // Removes what nobody holds any more. Returns how many segments still wait.
   std::size_t Collect() FREYJA_EXCLUDES(mutex_);
 
