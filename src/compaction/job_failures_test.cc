@@ -178,10 +178,10 @@ INSTANTIATE_TEST_SUITE_P(Operations, UnknownOutcome,
 
 TEST_P(UnknownOutcome, KeepsBothSetsOfFilesAndTurnsTheStoreReadOnly) {
   for (const bool after_effect : {false, true}) {
+    testing::EventLog log;
     Fixture f;
     Prepare(f);
     const auto before = SegmentFiles(f);
-    testing::EventLog log;
     f.events.Add(log.Listener());
     Before(*f.machine.fs, Operation::kRename, "MANIFEST", [&] {
       f.machine.fs->InjectFault({.operations = {GetParam()},
@@ -350,8 +350,8 @@ class StoppedJobTest : public ::testing::Test {
     EXPECT_OK(stats.background_error);
     f_.ExpectModel();
   }
+  testing::EventLog log_;  // outlives the thread that fills it
   Fixture f_;
-  testing::EventLog log_;
   engine::testing::Files files_;
   std::vector<std::tuple<std::uint64_t, int, std::uint64_t, std::uint64_t>> facts_;
 };

@@ -267,7 +267,7 @@ TEST_F(RecoveryTest, UnlistedFilesOfOursGoAndForeignOnesStay) {
 
 TEST_F(RecoveryTest, AMissingListedFileIsCorruptionAndIsNamed) {
   Close();
-  for (const std::uint64_t id : {1, 2, 3}) {
+  for (const std::uint64_t id : {1u, 2u, 3u}) {
     const auto path = kPath / format::DataFileName(id);
     const auto bytes = Must(machine_.fs->Contents(path));
     EXPECT_OK(machine_.fs->Unlink(path));
