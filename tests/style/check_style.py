@@ -101,6 +101,8 @@ def is_built(relative):
     parts = relative.parts
     if parts[0] == "src":
         return len(parts) > 2 and parts[1] in LAYERS
+    if parts[:2] == ("tests", "torture"):
+        return True
     return parts[0] in ("tests", "cli", "server", "bench") and len(parts) == 2
 
 
