@@ -12,7 +12,7 @@ sources = $$(find include src cli server bench examples tests fuzz \
 	\( -name '*.h' -o -name '*.cc' \) 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint sanitize install clean
+.PHONY: help run test bench lint sanitize mutants fuzz install clean
 
 help: ## Show this list
 	@echo "make <target> [VARIABLE=value]"
@@ -51,6 +51,16 @@ sanitize: ## Run the tests under address, undefined-behaviour and thread sanitiz
 	$(configure) tsan
 	$(build) tsan
 	@ctest --preset tsan $(CTEST_ARGS)
+
+mutants: ## Seed faults into a copy and see that the tests notice each; ARGS="--matrix ..."
+	@sh scripts/setup.sh build test
+	@python3 tests/mutants/run.py --jobs $(JOBS) $(ARGS)
+
+fuzz: ## Fuzz formats, loaders and a whole store; ARGS="--seconds 60 --targets store"
+	@sh scripts/setup.sh build test lint
+	$(configure) fuzz
+	$(build) fuzz
+	@python3 fuzz/run.py --programs build/fuzz/bin $(ARGS)
 
 install: ## Install library, headers, command line and documents; PREFIX=/usr/local
 	@sh scripts/setup.sh build

@@ -12,7 +12,7 @@ build="build-essential g++ make cmake ninja-build ccache pkgconf git apt
   libisal-dev libxxhash-dev
   libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev"
 # Test frameworks, and what the test scripts call.
-test="libgtest-dev libgmock-dev librapidcheck-dev python3 strace binutils"
+test="libgtest-dev libgmock-dev librapidcheck-dev python3 strace binutils e2fsprogs"
 # clang for thread-safety analysis, formatting, static checks and sanitizers.
 lint="clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev llvm-19"
 # The harness, and the stores that freyja-bench compares with.

@@ -107,7 +107,8 @@ class CompactionJob {
   std::uint64_t id() const;
   // Waits until the job has ended; any number of times, from any thread.
   // kCancelled, kTimedOut, kAborted and errors mean: rolled back, nothing changed; unless
-  // the store turned read-only (KVStore::GetStats), when a reopen decides which files count.
+  // the store turned read-only (KVStore::GetStats), when a reopen decides which files count;
+  // and kOutOfMemory may say that there was no memory for the report alone: wait again.
   [[nodiscard]] Result<CompactionReport> Wait() const;
   // Empty if it has not ended within `timeout`.
   [[nodiscard]] std::optional<Result<CompactionReport>> WaitFor(

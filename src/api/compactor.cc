@@ -1,4 +1,5 @@
 #include <exception>
+#include <new>
 #include <utility>
 
 #include "api/store_parts.h"
@@ -6,6 +7,15 @@
 #include "freyja/compaction.h"
 
 namespace freyja {
+
+namespace {
+
+// The job has ended, but its report can't be copied. Short enough to need no memory itself.
+Result<CompactionReport> NoMemoryForReport() {
+  return std::unexpected(Status(StatusCode::kOutOfMemory, "out of memory"));
+}
+
+}  // namespace
 
 std::string_view CompactionEventTypeName(CompactionEventType type) {
   switch (type) {
@@ -34,10 +44,20 @@ std::string_view CompactionEventTypeName(CompactionEventType type) {
 CompactionJob::CompactionJob(std::shared_ptr<compaction::JobState> state)
     : state_(std::move(state)) {}
 std::uint64_t CompactionJob::id() const { return state_->id(); }
-Result<CompactionReport> CompactionJob::Wait() const { return state_->Wait(); }
+Result<CompactionReport> CompactionJob::Wait() const {
+  try {
+    return state_->Wait();
+  } catch (const std::bad_alloc&) {
+    return NoMemoryForReport();
+  }
+}
 std::optional<Result<CompactionReport>> CompactionJob::WaitFor(
     std::chrono::milliseconds timeout) const {
-  return state_->WaitFor(timeout);
+  try {
+    return state_->WaitFor(timeout);
+  } catch (const std::bad_alloc&) {
+    return NoMemoryForReport();
+  }
 }
 void CompactionJob::Cancel() const { state_->Cancel(); }
 CompactionProgress CompactionJob::Progress() const { return state_->Progress(); }

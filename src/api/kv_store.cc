@@ -11,7 +11,8 @@ namespace freyja {
 
 namespace {
 
-Status OutOfMemory() { return Status(StatusCode::kOutOfMemory, "not enough memory"); }
+// Short enough to need no memory itself.
+Status OutOfMemory() { return Status(StatusCode::kOutOfMemory, "out of memory"); }
 
 // Nothing is thrown across the API.
 template <class Call>

@@ -1,9 +1,12 @@
-// Mutexes that clang's thread-safety analysis understands.
+// Mutexes that clang's thread-safety analysis understands, and that the schedulers of tests
+// can see (schedule_point.h).
 #pragma once
 
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+
+#include "base/schedule_point.h"
 
 #if defined(__clang__)
 #define FREYJA_TSA(x) __attribute__((x))
@@ -25,9 +28,24 @@ namespace freyja::base {
 
 class FREYJA_TSA(capability("mutex")) Mutex {
  public:
+#if defined(FREYJA_SCHEDULE_POINTS)
+  void Lock() FREYJA_ACQUIRE() {
+    if (schedule_observer != nullptr) schedule_observer->BeforeLock(this);
+    mutex_.lock();
+  }
+  void Unlock() FREYJA_RELEASE() {
+    mutex_.unlock();
+    if (schedule_observer != nullptr) schedule_observer->AfterUnlock(this);
+  }
+  bool TryLock() FREYJA_TRY_ACQUIRE(true) {
+    if (schedule_observer != nullptr && !schedule_observer->BeforeTryLock(this)) return false;
+    return mutex_.try_lock();
+  }
+#else
   void Lock() FREYJA_ACQUIRE() { mutex_.lock(); }
   void Unlock() FREYJA_RELEASE() { mutex_.unlock(); }
   bool TryLock() FREYJA_TRY_ACQUIRE(true) { return mutex_.try_lock(); }
+#endif
 
  private:
   friend class CondVar;
@@ -49,21 +67,51 @@ class FREYJA_TSA(scoped_lockable) MutexLock {
 class CondVar {
  public:
   void Wait(Mutex& mutex) FREYJA_REQUIRES(mutex) {
+#if defined(FREYJA_SCHEDULE_POINTS)
+    if (WaitObserved(mutex)) return;
+#endif
     std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
     condition_.wait(lock);
     lock.release();
   }
   // False if `timeout` passed without a notification.
   bool WaitFor(Mutex& mutex, std::chrono::nanoseconds timeout) FREYJA_REQUIRES(mutex) {
+#if defined(FREYJA_SCHEDULE_POINTS)
+    if (WaitObserved(mutex)) return true;
+#endif
     std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
     const bool notified = condition_.wait_for(lock, timeout) == std::cv_status::no_timeout;
     lock.release();
     return notified;
   }
+#if defined(FREYJA_SCHEDULE_POINTS)
+  void NotifyOne() {
+    condition_.notify_one();
+    if (schedule_observer != nullptr) schedule_observer->Notify(this, /*all=*/false);
+  }
+  void NotifyAll() {
+    condition_.notify_all();
+    if (schedule_observer != nullptr) schedule_observer->Notify(this, /*all=*/true);
+  }
+#else
   void NotifyOne() { condition_.notify_one(); }
   void NotifyAll() { condition_.notify_all(); }
+#endif
 
  private:
+#if defined(FREYJA_SCHEDULE_POINTS)
+  // `false`: the thread has no observer and waits by itself. There is no time for an
+  // observer: what it waits for comes, or the schedule hangs and the test says so.
+  bool WaitObserved(Mutex& mutex) {
+    if (schedule_observer == nullptr) return false;
+    mutex.mutex_.unlock();
+    schedule_observer->AfterUnlock(&mutex);
+    schedule_observer->Wait(this);
+    schedule_observer->BeforeLock(&mutex);
+    mutex.mutex_.lock();
+    return true;
+  }
+#endif
   std::condition_variable condition_;
 };
 

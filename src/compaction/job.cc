@@ -201,6 +201,7 @@ Status HotSwapJob::CopyRecord(const Segment& victim, const ScannedRecord& scanne
     const EpochGuard guard(store_.epochs());
     newest = !store_.index().Find(hash.low, [&](Location l) { return l == here; }).is_none();
   }
+  FREYJA_SCHEDULE_POINT("swap.copy");
   const bool expired = newest && expiry_.IsExpired(record.expires_at_ms);
   if (newest && !record.is_tombstone && !expired) return CopyLive(record, hash.low, here);
   if (newest) {

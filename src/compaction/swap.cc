@@ -58,6 +58,7 @@ Result<CompactionReport> HotSwapJob::Run() {
 // was being published then is through: whatever a decision saw in the index is covered.
 Status HotSwapJob::Cover() {
   state_.SetPhase("covering");
+  FREYJA_SCHEDULE_POINT("swap.cover");
   covered_ = store_.publisher().SettledSequence();
   return store_.log().SyncThrough(covered_);
 }
@@ -103,6 +104,7 @@ ManifestStore::CommitResult HotSwapJob::Commit() {
 
 void HotSwapJob::Publish() {
   state_.SetPhase("publishing");
+  FREYJA_SCHEDULE_POINT("swap.publish");
   const auto begin = steady_clock::now();
   auto& segments = store_.segments();
   const auto& reader = store_.reader();
@@ -131,6 +133,7 @@ void HotSwapJob::Publish() {
 
 Status HotSwapJob::Retire() {
   state_.SetPhase("retiring");
+  FREYJA_SCHEDULE_POINT("swap.retire");
   for (const engine::PinnedSegment& victim : victims_) {
     if (victim->live_records() == 0) continue;
     const Status error(StatusCode::kAborted,

@@ -21,7 +21,10 @@ void TombstoneRule::KeepHidden(const format::SealedSegment& segment,
   if (!any) return;
 
   const format::HintHeader hint = engine::HintHeaderOf(manifest_.store, segment);
-  const std::vector<std::byte> filter = engine::ReadHintFilter(directory_, hint);
+  // A filter that can't be read says "maybe".
+  const auto read = engine::ReadHintFilter(directory_, hint);
+  const std::span<const std::byte> filter =
+      read ? std::span<const std::byte>(*read) : std::span<const std::byte>();
   std::multimap<format::KeyHash, std::size_t> suspects;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     if (older_here(i) && format::MayContain(filter, candidates[i].hash)) {

@@ -12,7 +12,10 @@ constexpr std::size_t kCollectEvery = 16;
 // One at a time: the links would be destroyed recursively otherwise.
 template <class Next>
 void DeleteChain(std::unique_ptr<Retired> chain, Next next) {
-  while (chain) chain = next(*chain);
+  while (chain) {
+    FREYJA_SCHEDULE_POINT("epoch.free", chain.get());
+    chain = next(*chain);
+  }
 }
 
 }  // namespace
@@ -30,6 +33,7 @@ std::uint64_t EpochManager::OldestActive() const {
   // The limit is taken before the scan: a thing stamped below it was unlinked
   // before any slot was read.
   std::uint64_t oldest = epoch_.load();
+  FREYJA_SCHEDULE_POINT("epoch.scan");
   for (const Slot& slot : slots_) {
     const std::uint64_t epoch = slot.epoch.load();
     if (epoch != 0) oldest = std::min(oldest, epoch);
@@ -38,6 +42,7 @@ std::uint64_t EpochManager::OldestActive() const {
 }
 
 void EpochManager::Retire(std::unique_ptr<Retired> garbage) {
+  FREYJA_SCHEDULE_POINT("epoch.retire", garbage.get());
   {
     base::MutexLock lock(mutex_);
     // Stamped under the lock, so that stamps ascend along the list.

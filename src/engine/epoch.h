@@ -121,7 +121,9 @@ class [[nodiscard]] EpochGuard {
     // slot, whose CAS continues the release sequence), so all reads made under
     // the guard happen before the freeing. If the store becomes visible late,
     // freeing is only delayed.
-    if (slot_ != nullptr) slot_->epoch.store(0, std::memory_order_release);
+    if (slot_ == nullptr) return;
+    FREYJA_SCHEDULE_POINT("epoch.leave", slot_);
+    slot_->epoch.store(0, std::memory_order_release);
   }
 
   EpochManager::Slot* slot_;
@@ -139,7 +141,12 @@ inline EpochManager::Slot& EpochManager::Announce() {
     // that became stale between load and CAS only delays freeing.
     std::uint64_t free = 0;
     Slot& slot = slots_[at];
-    if (slot.epoch.compare_exchange_strong(free, epoch_.load())) return slot;
+    const std::uint64_t current = epoch_.load();
+    FREYJA_SCHEDULE_POINT("epoch.announce");
+    if (slot.epoch.compare_exchange_strong(free, current)) {
+      FREYJA_SCHEDULE_POINT("epoch.announced", &slot);
+      return slot;
+    }
     at = (at + 1) % kSlots;
     if (tried % kSlots == 0) std::this_thread::yield();
   }

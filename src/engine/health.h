@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <new>
 #include <string>
 
 #include "base/mutex.h"
@@ -20,9 +21,16 @@ class Health {
  public:
   bool poisoned() const { return poisoned_.load(); }
 
-  void Poison(const Status& cause) FREYJA_EXCLUDES(mutex_) {
-    Report(cause);
+  // The first cause stays. Poisons even if there is no memory to keep its message.
+  void Poison(const Status& cause) noexcept FREYJA_EXCLUDES(mutex_) {
+    base::MutexLock lock(mutex_);
+    if (poisoned_.load()) return;
     poisoned_.store(true);
+    try {
+      error_ = cause;
+    } catch (const std::bad_alloc&) {
+      error_ = Status(cause.code(), "");
+    }
   }
 
   // Records a background failure that leaves the store writable. The latest one is kept,

@@ -45,6 +45,7 @@ Index::~Index() {
 }
 
 void Index::Change(IndexPage& page, IndexSlot& slot, Location location) {
+  FREYJA_SCHEDULE_POINT("index.change");
   if (location) {
     slot.location.store(location.raw());
     return;
@@ -106,6 +107,7 @@ bool Index::Rebuild(std::uint64_t hash, IndexPage& page, std::uint32_t lines, Ga
     return false;
   }
   larger->CopyFrom(page, 0, 0);
+  FREYJA_SCHEDULE_POINT("index.rebuild");
   {
     base::MutexLock lock(directory_mutex_);
     root_.load()->StoreRange(RangeFirst(hash, page.depth()), page.depth(),
@@ -134,6 +136,7 @@ bool Index::Split(std::uint64_t hash, IndexPage& page, Garbage& garbage) {
   }
   low->CopyFrom(page, bit, 0);
   high->CopyFrom(page, bit, bit);
+  FREYJA_SCHEDULE_POINT("index.split");
   {
     base::MutexLock lock(directory_mutex_);
     if (root_.load()->depth() < depth && !Double(garbage)) {
@@ -143,6 +146,7 @@ bool Index::Split(std::uint64_t hash, IndexPage& page, Garbage& garbage) {
     IndexDirectory& directory = *root_.load();
     const std::uint64_t first_hash = RangeFirst(hash, page.depth());
     directory.StoreRange(first_hash, depth, PageRef(low.release()));
+    FREYJA_SCHEDULE_POINT("index.split_half");
     directory.StoreRange(first_hash | bit, depth, PageRef(high.release()));
     ++pages_;
   }
@@ -165,6 +169,7 @@ bool Index::Double(Garbage& garbage) {
     larger->Store(2 * at + 1, old.Load(at));
   }
   memory_bytes_.fetch_sub(old.bytes());
+  FREYJA_SCHEDULE_POINT("index.double");
   root_.store(larger.release());
   garbage.directory.reset(&old);
   return true;

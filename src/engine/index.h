@@ -194,7 +194,11 @@ class Index {
 
   Index(EpochManager& epochs, const Options& options) : epochs_(epochs), options_(options) {}
 
-  PageRef Lookup(std::uint64_t hash) const { return root_.load()->Lookup(hash); }
+  PageRef Lookup(std::uint64_t hash) const {
+    IndexDirectory* const directory = root_.load();
+    FREYJA_SCHEDULE_POINT("index.look_up");
+    return directory->Lookup(hash);
+  }
 
   Stripe& StripeOf(PageRef page) const {
     const auto address = reinterpret_cast<std::uintptr_t>(page.page());
@@ -207,6 +211,7 @@ class Index {
     const EpochGuard guard(epochs_);
     for (;;) {
       const PageRef page = Lookup(hash);
+      FREYJA_SCHEDULE_POINT("index.page_lock");
       base::MutexLock lock(StripeOf(page).mutex);
       // While this thread waited, a split may have frozen the page; what is written
       // to a frozen page is lost (invariant 1).
@@ -265,6 +270,7 @@ Result<Location> Index::Upsert(std::uint64_t hash, Confirm&& confirm, Location n
         if (!confirm(Location(raw))) return false;
         result = Location(raw);
         on_change(*result);
+        FREYJA_SCHEDULE_POINT("index.publish");
         slot.location.store(new_location.raw());
         return true;
       });

@@ -37,6 +37,7 @@ void IndexPage::Insert(IndexSlot& slot, std::uint64_t hash, Location location) {
   if (slot.location.load() == kNeverUsedLocation) ++used_;
   // The hash first: a slot in use always has its key's hash.
   slot.hash.store(hash);
+  FREYJA_SCHEDULE_POINT("index.insert");
   slot.location.store(location.raw());
 }
 

@@ -123,8 +123,10 @@ class PageRef {
     std::uint32_t line = HomeLine(hash);
     for (std::uint32_t left = lines(); left != 0; --left) {
       IndexSlot* const slots = Line(line);
+      FREYJA_SCHEDULE_POINT("index.probe");
       for (std::uint32_t i = 0; i < kSlotsPerLine; ++i) {
         if (slots[i].hash.load() != hash) continue;
+        FREYJA_SCHEDULE_POINT("index.slot");
         const std::uint64_t location = slots[i].location.load();
         if (IsLive(location) && visit(slots[i], location)) return true;
       }

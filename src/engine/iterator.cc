@@ -36,8 +36,8 @@ bool IteratorImpl::NextPage() {
         }
       });
   if (!complete) {
-    Fail(
-        Status(StatusCode::kOutOfMemory, "not enough memory to keep the iterator's point in time"));
+    // A message short enough to need no memory itself.
+    Fail(Status(StatusCode::kOutOfMemory, "out of memory"));
     return false;
   }
   all_pages_seen_ = last == UINT64_MAX;
@@ -45,7 +45,7 @@ bool IteratorImpl::NextPage() {
   return true;
 }
 
-void IteratorImpl::Next() {
+void IteratorImpl::Next() try {
   valid_ = false;
   for (;;) {
     while (next_in_page_ == page_.size()) {
@@ -60,6 +60,8 @@ void IteratorImpl::Next() {
     valid_ = true;
     return;
   }
+} catch (const std::bad_alloc&) {
+  Fail(Status(StatusCode::kOutOfMemory, "out of memory"));
 }
 
 }  // namespace freyja::engine

@@ -19,7 +19,10 @@ namespace freyja::engine {
 // Holds a segment's file and mapping. Made under an EpochGuard.
 class PinnedRecord {
  public:
-  explicit PinnedRecord(Segment& segment) : segment_(segment) { segment_.Pin(); }
+  explicit PinnedRecord(Segment& segment) : segment_(segment) {
+    FREYJA_SCHEDULE_POINT("read.pin", &segment);
+    segment_.Pin();
+  }
   ~PinnedRecord() { segment_.Unpin(); }
   PinnedRecord(const PinnedRecord&) = delete;
   PinnedRecord& operator=(const PinnedRecord&) = delete;

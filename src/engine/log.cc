@@ -130,6 +130,7 @@ std::vector<Segment*> Log::UnsyncedThrough(std::uint64_t sequence) {
 }
 
 Status Log::SyncThrough(std::uint64_t sequence) {
+  FREYJA_SCHEDULE_POINT("log.sync");
   base::MutexLock sync_lock(sync_mutex_);
   if (durable_.load() >= sequence) return Status::Ok();
   FREYJA_RETURN_IF_ERROR(parts_.health.CheckWritable());
@@ -141,7 +142,8 @@ Status Log::SyncThrough(std::uint64_t sequence) {
     }
     if (!status.ok()) {
       parts_.health.Poison(status);
-      return status;
+      // Never kNoSpace: that says that nothing was stored, and here nobody knows.
+      return Status(StatusCode::kIoError, status.message());
     }
   }
   syncs_.fetch_add(1);
@@ -151,7 +153,7 @@ Status Log::SyncThrough(std::uint64_t sequence) {
 
 // --- Preparing ----------------------------------------------------------------------
 
-Result<Segment*> Log::CreateSegment(std::uint64_t bytes) {
+Result<Segment*> Log::CreateSegment(std::uint64_t bytes, bool leave_roots_blocks) {
   FREYJA_ASSIGN_OR_RETURN(const std::uint64_t id, parts_.ids.Next());
   const format::SegmentIdentity identity{
       .store = store_, .id = id, .nonce = parts_.random.Next64()};
@@ -160,6 +162,7 @@ Result<Segment*> Log::CreateSegment(std::uint64_t bytes) {
     FREYJA_ASSIGN_OR_RETURN(
         auto file, CreateDataFile(parts_.directory, path, identity, parts_.manifest.generation()));
     FREYJA_RETURN_IF_ERROR(file->Allocate(bytes));
+    if (leave_roots_blocks) FREYJA_RETURN_IF_ERROR(parts_.reserve.CheckRootsBlocksAreLeft());
     FREYJA_RETURN_IF_ERROR(file->Sync());
     FREYJA_RETURN_IF_ERROR(parts_.directory.Sync());
     FREYJA_ASSIGN_OR_RETURN(auto mapping, file->Map(bytes, /*writable=*/true));
@@ -209,14 +212,15 @@ Status Log::Prepare(std::uint64_t minimum_bytes, bool may_use_reserve, std::uint
     }
   }
   // On a disk that is nearly full, segments get smaller.
-  auto created = CreateSegment(bytes);
+  const bool leave_roots_blocks = parts_.reserve.whole();
+  auto created = CreateSegment(bytes, leave_roots_blocks);
   while (!created && created.error().code() == StatusCode::kNoSpace && bytes / 2 >= minimum) {
     bytes = base::RoundUp<std::uint64_t>(bytes / 2, 4096);
-    created = CreateSegment(bytes);
+    created = CreateSegment(bytes, leave_roots_blocks);
   }
   if (!created && created.error().code() == StatusCode::kNoSpace && may_use_reserve) {
     const Reserve::Loan loan(parts_.reserve);
-    if (loan.gave()) created = CreateSegment(minimum);
+    if (loan.gave()) created = CreateSegment(minimum, /*leave_roots_blocks=*/false);
   }
   if (!created) return created.error();
   prepared_ = *created;
@@ -261,6 +265,7 @@ bool Log::HasFull(std::uint64_t through) const {
 }
 
 Result<bool> Log::SealOldest() {
+  FREYJA_SCHEDULE_POINT("log.seal");
   base::MutexLock seal_lock(seal_mutex_);
   Segment* oldest = nullptr;
   {
@@ -278,15 +283,13 @@ Result<bool> Log::SealOldest() {
 }
 
 Status Log::DropEmpty(Segment* segment) {
-  const auto commit = parts_.reserve.RunWith([&]() -> Status {
-    return parts_.manifest
-        .Commit([&](format::Manifest& manifest) {
-          std::erase_if(manifest.log, [&](const auto& entry) { return entry.id == segment->id(); });
-          return Status::Ok();
-        })
-        .status;
-  });
-  if (!commit.ok()) return commit;
+  const auto commit = parts_.manifest.Commit(
+      [&](format::Manifest& manifest) {
+        std::erase_if(manifest.log, [&](const auto& entry) { return entry.id == segment->id(); });
+        return Status::Ok();
+      },
+      parts_.reserve);
+  if (!commit.ok()) return commit.status;
   {
     base::MutexLock lock(mutex_);
     std::erase(entries_, segment);
@@ -329,18 +332,16 @@ Status Log::Seal(Segment* segment) {
     if (!hint.ok()) parts_.health.Report(hint);
   }
 
-  const Status committed = parts_.reserve.RunWith([&]() -> Status {
-    return parts_.manifest
-        .Commit([&](format::Manifest& manifest) {
-          std::erase_if(manifest.log, [&](const auto& entry) { return entry.id == segment->id(); });
-          manifest.sealed.push_back(sealed);
-          manifest.log_first_sequence = last + 1;
-          manifest.watermark = std::max(manifest.watermark, durable_.load());
-          return Status::Ok();
-        })
-        .status;
-  });
-  FREYJA_RETURN_IF_ERROR(committed);
+  const auto commit = parts_.manifest.Commit(
+      [&](format::Manifest& manifest) {
+        std::erase_if(manifest.log, [&](const auto& entry) { return entry.id == segment->id(); });
+        manifest.sealed.push_back(sealed);
+        manifest.log_first_sequence = last + 1;
+        manifest.watermark = std::max(manifest.watermark, durable_.load());
+        return Status::Ok();
+      },
+      parts_.reserve);
+  if (!commit.ok()) return commit.status;
   segment->set_sealed(sealed);
   {
     base::MutexLock lock(mutex_);
@@ -357,16 +358,14 @@ Status Log::SettleTail() {
   FREYJA_RETURN_IF_ERROR(SyncThrough(appended_.load()));
   const std::uint64_t durable = durable_.load();
   if (settled_.load() == durable) return Status::Ok();
-  const Status committed = parts_.reserve.RunWith([&]() -> Status {
-    return parts_.manifest
-        .Commit([&](format::Manifest& manifest) {
-          manifest.watermark = std::max(manifest.watermark, durable);
-          return Status::Ok();
-        })
-        .status;
-  });
-  if (committed.ok()) settled_.store(durable);
-  return committed;
+  const auto commit = parts_.manifest.Commit(
+      [&](format::Manifest& manifest) {
+        manifest.watermark = std::max(manifest.watermark, durable);
+        return Status::Ok();
+      },
+      parts_.reserve);
+  if (commit.ok()) settled_.store(durable);
+  return commit.status;
 }
 
 // --- Closing ------------------------------------------------------------------------
@@ -377,17 +376,15 @@ Status Log::CloseCleanly() {
     if (!sealed) break;
   }
   FREYJA_RETURN_IF_ERROR(SyncThrough(appended_.load()));
-  const Status committed = parts_.reserve.RunWith([&]() -> Status {
-    return parts_.manifest
-        .Commit([&](format::Manifest& manifest) {
-          manifest.clean = true;
-          manifest.clean_last_sequence = appended_.load();
-          manifest.watermark = std::max(manifest.watermark, durable_.load());
-          return Status::Ok();
-        })
-        .status;
-  });
-  FREYJA_RETURN_IF_ERROR(committed);
+  const auto commit = parts_.manifest.Commit(
+      [&](format::Manifest& manifest) {
+        manifest.clean = true;
+        manifest.clean_last_sequence = appended_.load();
+        manifest.watermark = std::max(manifest.watermark, durable_.load());
+        return Status::Ok();
+      },
+      parts_.reserve);
+  if (!commit.ok()) return commit.status;
   base::MutexLock lock(mutex_);
   for (Segment* segment : entries_) {
     const Status released = segment->file().ReleaseTail(segment->log_end.load());

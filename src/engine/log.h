@@ -101,7 +101,8 @@ class Log {
   Status CloseCleanly();
 
  private:
-  Result<Segment*> CreateSegment(std::uint64_t bytes);
+  // `leave_roots_blocks`: as Reserve::CheckRootsBlocksAreLeft.
+  Result<Segment*> CreateSegment(std::uint64_t bytes, bool leave_roots_blocks);
   // `keep_free`: bytes of the disk that stay free once the reserve has been given up.
   Status Prepare(std::uint64_t minimum_bytes, bool may_use_reserve, std::uint64_t keep_free)
       FREYJA_REQUIRES(prepare_mutex_);

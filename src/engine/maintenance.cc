@@ -22,6 +22,10 @@ constexpr milliseconds kFullDiskPause{200};
 
 void Maintenance::Start() {
   last_sync_ = std::chrono::steady_clock::now();
+#if defined(FREYJA_SCHEDULE_POINTS)
+  // Who decides on the schedule knows all threads; the store can do without this one.
+  if (base::schedule_observer != nullptr) return;
+#endif
   thread_ = std::thread([this] { Run(); });
 }
 

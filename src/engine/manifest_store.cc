@@ -34,13 +34,20 @@ ManifestStore::CommitResult ManifestStore::Replace(Directory& directory, Health&
     directory.RemoveBestEffort(temporary);
     return {Outcome::kRefused, status};
   }
-  Status status = directory.file_system().Rename(temporary, final_path);
-  if (!status.ok()) {
-    health.Poison(status);
-    return {Outcome::kUnknown, status};
+  try {
+    Status status = directory.file_system().Rename(temporary, final_path);
+    if (!status.ok()) {
+      health.Poison(status);
+      return {Outcome::kUnknown, status};
+    }
+    status = directory.Sync();
+    return {status.ok() ? Outcome::kCommitted : Outcome::kUnknown, status};
+  } catch (const std::bad_alloc&) {
+    // No more room even for the message of what failed, and the rename may have happened.
+    const Status no_memory(StatusCode::kOutOfMemory, "no memory");
+    health.Poison(no_memory);
+    return {Outcome::kUnknown, no_memory};
   }
-  status = directory.Sync();
-  return {status.ok() ? Outcome::kCommitted : Outcome::kUnknown, status};
 }
 
 Result<format::Manifest> ManifestStore::Read(Directory& directory) {
@@ -62,6 +69,7 @@ Result<format::Manifest> ManifestStore::Read(Directory& directory) {
 }
 
 ManifestStore::CommitResult ManifestStore::Commit(const Edit& edit) try {
+  FREYJA_SCHEDULE_POINT("manifest.commit");
   base::MutexLock commit_lock(commit_mutex_);
   format::Manifest next = Current();
   const std::uint64_t watermark = next.watermark;
@@ -69,14 +77,24 @@ ManifestStore::CommitResult ManifestStore::Commit(const Edit& edit) try {
   next.watermark = std::max(next.watermark, watermark);
   ++next.generation;
   CommitResult result = Replace(directory_, health_, next);
+  FREYJA_SCHEDULE_POINT("manifest.replaced");
   if (result.ok()) {
     base::MutexLock lock(mutex_);
     current_ = std::move(next);
   }
   return result;
 } catch (const std::bad_alloc&) {
-  // From the rename on nothing allocates but the message of an error that poisons.
+  // Before the rename: Replace throws nothing after it.
   return {Outcome::kRefused, Status(StatusCode::kOutOfMemory, "no memory")};
+}
+
+ManifestStore::CommitResult ManifestStore::Commit(const Edit& edit, Reserve& reserve) {
+  CommitResult result = Commit(edit);
+  if (result.outcome != Outcome::kRefused || result.status.code() != StatusCode::kNoSpace) {
+    return result;
+  }
+  const Reserve::Loan loan(reserve);
+  return loan.gave() ? Commit(edit) : result;
 }
 
 format::Manifest ManifestStore::Current() const {

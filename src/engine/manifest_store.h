@@ -6,6 +6,7 @@
 
 #include "base/mutex.h"
 #include "engine/directory.h"
+#include "engine/reserve.h"
 #include "format/manifest.h"
 
 namespace freyja::engine {
@@ -39,6 +40,9 @@ class ManifestStore {
   // Applies `edit` to a copy of the current version and makes it durable. An edit that
   // returns an error changes nothing.
   CommitResult Commit(const Edit& edit) FREYJA_EXCLUDES(commit_mutex_, mutex_);
+  // The same for a change that frees space or must not fail for want of it: on a full disk
+  // the reserve is given up for it.
+  CommitResult Commit(const Edit& edit, Reserve& reserve) FREYJA_EXCLUDES(commit_mutex_, mutex_);
 
   // The version in force.
   format::Manifest Current() const FREYJA_EXCLUDES(mutex_);

@@ -35,6 +35,7 @@ Status Publisher::PublishOne(const AppendedRecord& record) {
 }
 
 Status Publisher::Publish(std::span<const AppendedRecord> group, std::uint64_t last_sequence) {
+  FREYJA_SCHEDULE_POINT("publisher.publish");
   base::MutexLock lock(mutex_);
   const EpochGuard guard(epochs_);
   for (const AppendedRecord& record : group) {
@@ -43,11 +44,13 @@ Status Publisher::Publish(std::span<const AppendedRecord> group, std::uint64_t l
       return status;
     }
   }
+  FREYJA_SCHEDULE_POINT("publisher.published");
   log_.Published(last_sequence);
   return Status::Ok();
 }
 
 std::shared_ptr<Snapshot> Publisher::OpenSnapshot() {
+  FREYJA_SCHEDULE_POINT("snapshot.open");
   base::MutexLock lock(mutex_);
   auto snapshot = std::make_shared<Snapshot>(log_.published(), epochs_.Current());
   snapshots_.push_back(snapshot);
@@ -55,6 +58,7 @@ std::shared_ptr<Snapshot> Publisher::OpenSnapshot() {
 }
 
 void Publisher::CloseSnapshot(const std::shared_ptr<Snapshot>& snapshot) {
+  FREYJA_SCHEDULE_POINT("snapshot.close");
   base::MutexLock lock(mutex_);
   std::erase(snapshots_, snapshot);
 }

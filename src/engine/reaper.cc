@@ -15,8 +15,12 @@ void Reaper::Retire(std::span<Segment* const> segments, const OnRemoved& on_remo
   waiting_.reserve(waiting_.size() + segments.size());
   // State before stamp: one who sees another state under an epoch guard is waited for.
   for (Segment* segment : segments) segment->set_state(SegmentState::kRetired);
+  FREYJA_SCHEDULE_POINT("segment.retire");
   const std::uint64_t stamp = epochs_.Advance();
-  for (Segment* segment : segments) waiting_.push_back({segment, stamp, on_removed});
+  for (Segment* segment : segments) {
+    FREYJA_SCHEDULE_POINT("segment.retired", segment);
+    waiting_.push_back({segment, stamp, on_removed});
+  }
 }
 
 std::size_t Reaper::Collect() {
@@ -37,7 +41,9 @@ std::size_t Reaper::Collect() {
   }
   for (const Waiting& entry : free) {
     const std::uint64_t id = entry.segment->id();
+    FREYJA_SCHEDULE_POINT("segment.remove", entry.segment);
     const auto unmapped = segments_.Remove(entry.segment);
+    FREYJA_SCHEDULE_POINT("segment.unlink");
     directory_.RemoveBestEffort(directory_.DataPath(id));
     directory_.RemoveBestEffort(directory_.HintPath(id));
     if (entry.on_removed) entry.on_removed(id);

@@ -37,6 +37,7 @@ class RecordReader {
   // then nobody can know whose record it was.
   bool HasKey(Location location, std::string_view key, Location* damaged = nullptr) const {
     const Segment& segment = segments_.At(location);
+    FREYJA_SCHEDULE_POINT("read.key", &segment);
     const auto bytes = segment.BytesAt(location);
     if (format::PeekKey(bytes) == key) return true;
     if (damaged != nullptr && !format::DecodeRecord(bytes, segment.seed())) *damaged = location;

@@ -120,15 +120,14 @@ Status Recovery::MakeManifestDurable() {
 
 Status Recovery::ClearCleanMark() {
   if (!parts_.manifest.Current().clean) return Status::Ok();
-  return parts_.reserve.RunWith([&]() -> Status {
-    return parts_.manifest
-        .Commit([](format::Manifest& manifest) {
-          manifest.clean = false;
-          manifest.clean_last_sequence = 0;
-          return Status::Ok();
-        })
-        .status;
-  });
+  const auto commit = parts_.manifest.Commit(
+      [](format::Manifest& manifest) {
+        manifest.clean = false;
+        manifest.clean_last_sequence = 0;
+        return Status::Ok();
+      },
+      parts_.reserve);
+  return commit.status;
 }
 
 // --- Sealed segments ------------------------------------------------------------------
@@ -152,7 +151,8 @@ Status Recovery::LoadSealedSegment(const format::SealedSegment& sealed, IndexBui
   auto entries = ReadHintEntries(parts_.directory, hint);
   if (!entries) {
     entries.emplace();
-    entries->reserve(sealed.record_count);
+    // The file is that long; how many records the manifest says is not known to be true yet.
+    entries->reserve(std::min(sealed.record_count, sealed.data_bytes / format::kMinRecordBytes));
     FREYJA_RETURN_IF_ERROR(
         ScanSealed(segment->file(), identity, sealed, [&](const ScannedRecord& scanned) {
           entries->push_back(MakeHintEntry(scanned, manifest.hash_seed));
@@ -314,26 +314,23 @@ Status Recovery::SealLog(const format::Manifest& manifest, const LogReplay& repl
   }
 
   std::uint64_t last = 0;
-  auto outcome = ManifestStore::Outcome::kCommitted;
-  const Status committed = parts_.reserve.RunWith([&]() -> Status {
-    const auto commit = parts_.manifest.Commit([&](format::Manifest& next) {
-      for (const InPlace& segment : kept) next.sealed.push_back(segment.summary);
-      for (const auto& copy : copies) next.sealed.push_back(copy->sealed());
-      last = manifest.clean ? replay.last_sequence : next.reserved_sequence;
-      next.log.clear();
-      next.log_first_sequence = last + 1;
-      next.watermark = std::max(next.watermark, last);
-      return Status::Ok();
-    });
-    if (outcome != ManifestStore::Outcome::kUnknown) outcome = commit.outcome;
-    return commit.status;
-  });
-  if (!committed.ok()) {
+  const auto commit = parts_.manifest.Commit(
+      [&](format::Manifest& next) {
+        for (const InPlace& segment : kept) next.sealed.push_back(segment.summary);
+        for (const auto& copy : copies) next.sealed.push_back(copy->sealed());
+        last = manifest.clean ? replay.last_sequence : next.reserved_sequence;
+        next.log.clear();
+        next.log_first_sequence = last + 1;
+        next.watermark = std::max(next.watermark, last);
+        return Status::Ok();
+      },
+      parts_.reserve);
+  if (!commit.ok()) {
     // After an unknown outcome the copies may be listed.
     for (auto& copy : copies) {
-      if (outcome == ManifestStore::Outcome::kRefused) copy->Abandon();
+      if (commit.outcome == ManifestStore::Outcome::kRefused) copy->Abandon();
     }
-    return committed;
+    return commit.status;
   }
   recovered_.last_sequence = last;
   recovered_.durable_sequence = last;

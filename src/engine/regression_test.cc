@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/store.h"
+#include "format/manifest.h"
 #include "io/memory_file_system.h"
 
 namespace freyja::engine {
@@ -79,6 +80,47 @@ TEST_F(EngineRegression, WaitingForASealEndsWhenTheWriterIsPoisoned) {
   if (!ended.load()) std::_Exit(1);
   sealer.join();
   fs_->SetOperationHook(nullptr);
+}
+
+// fsync may say ENOSPC, too. The record is written by then, and may be found after a reopen;
+// kNoSpace would promise that it is not.
+TEST_F(EngineRegression, ASyncThatFailsForWantOfSpaceIsNotReportedAsNothingStored) {
+  Open();
+  ASSERT_TRUE(store_->Put("first", "value", {.sync = Sync::kNone}).ok());
+  while (store_->GetSegments().back().state != SegmentState::kPrepared) std::this_thread::yield();
+  fs_->InjectFault({.operations = {Operation::kSync},
+                    .path_contains = store_->GetSegments().front().file,
+                    .status = Status(StatusCode::kNoSpace, "no space left")});
+  const Status put = store_->Put("second", "value", {.sync = Sync::kAlways});
+  EXPECT_EQ(fs_->FaultsFired(), 1u);
+  EXPECT_EQ(put.code(), StatusCode::kIoError) << put.ToString();
+  EXPECT_NE(put.message().find("no space left"), std::string::npos);
+  fs_ = fs_->CrashImage({.mode = io::CrashOptions::Mode::kProcessKill});
+  Open();
+  std::string value;
+  EXPECT_EQ(store_->Get("second", value), true);
+}
+
+// Checksums that hold don't make a count true: it must not be believed before the scan.
+TEST_F(EngineRegression, AManifestWithAnImpossibleCountOfRecordsIsCorruption) {
+  Open();
+  ASSERT_TRUE(store_->Put("key", "value", {}).ok());
+  ASSERT_TRUE(store_->SealActive().ok());
+  ASSERT_TRUE(store_->Close().ok());
+  store_.reset();
+  const auto path = kStore / format::kManifestName;
+  const auto bytes = fs_->Contents(path);
+  ASSERT_TRUE(bytes.has_value()) << bytes.error().ToString();
+  auto manifest = format::DecodeManifest(*bytes);
+  ASSERT_TRUE(manifest.has_value()) << manifest.error().ToString();
+  manifest->sealed.at(0).record_count = UINT64_MAX;
+  ASSERT_TRUE(fs_->Overwrite(path, format::EncodeManifest(*manifest)).ok());
+  const auto opened = Store::Open(kStore, {},
+                                  {.file_system = fs_,
+                                   .clock = std::make_shared<base::SystemClock>(),
+                                   .random = std::make_shared<base::SystemRandom>()});
+  ASSERT_FALSE(opened.has_value());
+  EXPECT_EQ(opened.error().code(), StatusCode::kCorruption) << opened.error().ToString();
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "engine/reserve.h"
 
 #include <algorithm>
+#include <string>
 
 namespace freyja::engine {
 
@@ -26,15 +27,32 @@ Status Reserve::Establish() {
   if (loans_ != 0) return Status(StatusCode::kNoSpace, "the disk's reserve is in use");
   const auto path = directory_.path() / format::kReserveName;
   auto file = directory_.file_system().Open(path, io::OpenMode::kReadWrite);
-  if (!file) file = directory_.file_system().Open(path, io::OpenMode::kCreateNew);
+  if (!file && file.error().code() == StatusCode::kNotFound) {
+    file = directory_.file_system().Open(path, io::OpenMode::kCreateNew);
+  }
   if (!file) return file.error();
-  Status status = (*file)->Allocate(bytes_);
+  const auto had = (*file)->DiskUsage();
+  const auto free = directory_.file_system().FreeSpace(directory_.path());
+  // An attempt that can't succeed may still take all that is free until it gives up. Whoever
+  // asks for room meanwhile (a delete, a compaction) would be refused for nothing.
+  const bool hopeless = had && free && *had + *free < bytes_;
+  Status status = hopeless ? Status(StatusCode::kNoSpace,
+                                    "the disk's reserve does not fit: " + std::to_string(*free) +
+                                        " bytes are free, it needs " + std::to_string(bytes_))
+                           : (*file)->Allocate(bytes_);
+  if (status.ok() && had && *had < bytes_) status = CheckRootsBlocksAreLeft();
   if (!status.ok()) {
     directory_.RemoveBestEffort(path);
     return status;
   }
   whole_.store(true);
   return Status::Ok();
+}
+
+Status Reserve::CheckRootsBlocksAreLeft() const {
+  const auto free = directory_.file_system().FreeSpace(directory_.path());
+  if (!free || *free != 0) return Status::Ok();
+  return Status(StatusCode::kNoSpace, "the disk is full, or only what it keeps for root is left");
 }
 
 void Reserve::EndLoan() {

@@ -24,6 +24,10 @@ class Reserve {
   // Allocates the file if it is not whole. kNoSpace: the disk is too full.
   Status Establish() FREYJA_EXCLUDES(mutex_);
   bool whole() const { return whole_.load(); }
+  // kNoSpace if the disk has nothing left but what the file system keeps for root, after an
+  // allocation that a process of root's may have made from just that. Whoever fills those blocks
+  // finds later that what the reserve gives back first replaces them and is not free.
+  Status CheckRootsBlocksAreLeft() const;
   // The part that deletes leave to the compaction that they are made for.
   std::uint64_t kept_for_compaction() const { return bytes_ / 3 * 2; }
 

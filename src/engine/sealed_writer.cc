@@ -34,9 +34,9 @@ Result<std::uint64_t> SealedWriter::Append(format::Record record) {
   record.ends_batch = false;
   record.watermark.reset();
   const std::size_t bytes = format::EncodedRecordBytes(record);
-  if (piece_bytes_ + bytes > piece_.size()) {
-    FREYJA_RETURN_IF_ERROR(Flush());
-    if (piece_.size() < std::max(bytes, kPieceBytes)) piece_.resize(std::max(bytes, kPieceBytes));
+  if (piece_bytes_ + bytes > kPieceBytes) FREYJA_RETURN_IF_ERROR(Flush());
+  if (const std::size_t needed = piece_bytes_ + bytes; needed > piece_.size()) {
+    piece_.resize(std::max(needed, std::min(2 * piece_.size(), kPieceBytes)));
   }
   const auto out = std::span(piece_).subspan(piece_bytes_);
   format::EncodeRecord(record, seed_, out);

@@ -154,14 +154,15 @@ Result<std::vector<format::HintEntry>> ReadHintEntries(Directory& directory,
                                       hint.layout.entries_offset, entries.error().message()));
 }
 
-std::vector<std::byte> ReadHintFilter(Directory& directory, const format::HintHeader& expected) {
-  const auto hint = OpenMatchingHint(directory, expected);
-  if (!hint) return {};
-  const auto bytes =
-      ReadExactly(*hint->file, hint->layout.filter_offset, hint->layout.filter_bytes + 8);
-  if (!bytes) return {};
-  auto filter = format::DecodeHintFilter(expected, *bytes);
-  return filter ? *std::move(filter) : std::vector<std::byte>{};
+Result<std::vector<std::byte>> ReadHintFilter(Directory& directory,
+                                              const format::HintHeader& expected) {
+  FREYJA_ASSIGN_OR_RETURN(const OpenHint hint, OpenMatchingHint(directory, expected));
+  FREYJA_ASSIGN_OR_RETURN(const auto bytes, ReadExactly(*hint.file, hint.layout.filter_offset,
+                                                        hint.layout.filter_bytes + 8));
+  auto filter = format::DecodeHintFilter(expected, bytes);
+  if (filter) return filter;
+  return std::unexpected(CorruptionAt(format::HintFileName(expected.identity.id),
+                                      hint.layout.filter_offset, "the filter is damaged"));
 }
 
 }  // namespace freyja::engine

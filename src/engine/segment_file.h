@@ -47,7 +47,8 @@ Status WriteHint(Directory& directory, const format::HintHeader& header,
 // The entries of the hint of a sealed segment. Any error means: scan the segment instead.
 Result<std::vector<format::HintEntry>> ReadHintEntries(Directory& directory,
                                                        const format::HintHeader& expected);
-// The filter alone; empty ("maybe") if it can't be read.
-std::vector<std::byte> ReadHintFilter(Directory& directory, const format::HintHeader& expected);
+// The filter alone. Any error means: "maybe", for every key.
+Result<std::vector<std::byte>> ReadHintFilter(Directory& directory,
+                                              const format::HintHeader& expected);
 
 }  // namespace freyja::engine

@@ -4,8 +4,8 @@
 #include <array>
 
 #include "base/bytes.h"
-#include "base/crc32c.h"
 #include "format/bloom.h"
+#include "format/record.h"
 
 namespace freyja::engine {
 
@@ -24,7 +24,7 @@ void SummaryBuilder::Add(const ScannedRecord& scanned) {
   }
   std::array<std::byte, 4> checksum;
   base::Store(checksum.data(), scanned.checksum);
-  summary_.records_crc = base::Crc32c(summary_.records_crc, checksum);
+  summary_.records_crc = format::ExtendRecordsCrc(summary_.records_crc, checksum);
 }
 
 format::SealedSegment SummaryBuilder::Finish(const format::SegmentIdentity& identity) const {

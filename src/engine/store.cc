@@ -167,6 +167,7 @@ Status Store::SealActive() {
     // Full, but a group of writers has not published its last records yet; it never will if
     // the writer was poisoned.
     FREYJA_RETURN_IF_ERROR(CheckWritable());
+    FREYJA_SCHEDULE_YIELD("store.seal");
     std::this_thread::sleep_for(std::chrono::microseconds(100));
   }
   return Status::Ok();
@@ -341,8 +342,13 @@ Status Store::LockDirectory() {
       return Status(StatusCode::kNotFound, directory_.path().string() + ": there is no store here");
     }
   }
-  FREYJA_ASSIGN_OR_RETURN(lock_,
-                          fs.Lock(directory_.path() / format::kLockName, !options_.read_only));
+  auto lock = fs.Lock(directory_.path() / format::kLockName, !options_.read_only);
+  if (!lock && lock.error().code() == StatusCode::kBusy) {
+    return Status(StatusCode::kBusy, directory_.path().string() +
+                                         ": the store is already open, here or in another process");
+  }
+  if (!lock) return lock.error();
+  lock_ = *std::move(lock);
   return Status::Ok();
 }
 

@@ -122,10 +122,10 @@ Status Store::VerifySegment(const Segment& segment) const {
                     hint_name + ": offset " + std::to_string(format::kHintHeaderBytes) +
                         ": the entries are not those of " + segment.name());
     }
-    const auto filter = ReadHintFilter(directory, HintHeaderOf(uuid_, segment.sealed()));
-    if (filter.empty() || !std::ranges::all_of(entries, [&](const auto& entry) {
-          return format::MayContain(filter, entry.hash);
-        })) {
+    FREYJA_ASSIGN_OR_RETURN(const auto filter,
+                            ReadHintFilter(directory, HintHeaderOf(uuid_, segment.sealed())));
+    if (!std::ranges::all_of(
+            entries, [&](const auto& entry) { return format::MayContain(filter, entry.hash); })) {
       const auto layout = format::LayoutOf(HintHeaderOf(uuid_, segment.sealed()));
       return Status(StatusCode::kCorruption, hint_name + ": offset " +
                                                  std::to_string(layout.filter_offset) +

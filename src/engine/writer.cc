@@ -62,6 +62,7 @@ Status Writer::RollActive() {
 }
 
 Result<bool> Writer::Submit(Request& request) {
+  FREYJA_SCHEDULE_POINT("writer.queue");
   base::MutexLock lock(queue_mutex_);
   queue_.push_back(&request);
   while (!request.done && queue_.front() != &request) request.turn.Wait(queue_mutex_);
@@ -69,7 +70,9 @@ Result<bool> Writer::Submit(Request& request) {
 
   TakeGroup();
   queue_mutex_.Unlock();
+  FREYJA_SCHEDULE_POINT("writer.lead");
   RunGroup();
+  FREYJA_SCHEDULE_POINT("writer.answer");
   queue_mutex_.Lock();
   for (Request* member : group_) {
     queue_.pop_front();
@@ -97,15 +100,15 @@ void Writer::RunGroup() {
     try {
       Append(*request);
     } catch (const std::exception&) {
-      request->result = std::unexpected(
-          Status(StatusCode::kOutOfMemory, "not enough memory for the write; nothing was written"));
+      // A message short enough to need no memory: an exception here would leave the queue as it is.
+      request->result = std::unexpected(Status(StatusCode::kOutOfMemory, "out of memory"));
     }
   }
   Status status;
   try {
     status = SyncAndPublish();
   } catch (const std::exception&) {
-    status = Status(StatusCode::kOutOfMemory, "not enough memory to publish a write");
+    status = Status(StatusCode::kOutOfMemory, "out of memory");
     parts_.health.Poison(status);
   }
   if (!status.ok()) FailAppended(status);
@@ -198,6 +201,7 @@ Status Writer::AppendRecords(const Request& request) {
     offset += bytes;
   }
   if (carries) carried_watermark_ = watermark;
+  FREYJA_SCHEDULE_POINT("writer.append");
   log.Appended(operations.size(), tombstones, offset - start);
 
   Count(puts_, operations.size() - tombstones);
@@ -227,7 +231,12 @@ Status Writer::SyncAndPublish() {
 
 void Writer::FailAppended(const Status& status) {
   for (Request* request : group_) {
-    if (request->appended) request->result = std::unexpected(status);
+    if (!request->appended) continue;
+    try {
+      request->result = std::unexpected(status);
+    } catch (const std::exception&) {
+      request->result = std::unexpected(Status(status.code(), ""));
+    }
   }
 }
 

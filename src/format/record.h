@@ -75,8 +75,9 @@ inline std::size_t PeekRecordBytes(std::span<const std::byte> bytes);
 std::optional<Record> DecodeRecord(std::span<const std::byte> bytes, std::uint32_t seed,
                                    std::size_t* record_bytes = nullptr);
 
-// Adds an encoded record to the running CRC over the checksums of a segment's records
-// (SealedSegment::records_crc, HintHeader::records_crc), which starts at 0.
+// Adds an encoded record, which begins with its checksum, to the running CRC over the
+// checksums of a segment's records (SealedSegment::records_crc, HintHeader::records_crc),
+// which starts at 0.
 inline std::uint32_t ExtendRecordsCrc(std::uint32_t records_crc,
                                       std::span<const std::byte> record) {
   return base::Crc32c(records_crc, record.first(sizeof(std::uint32_t)));

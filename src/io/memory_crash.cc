@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "io/memory_crash_states.h"
 #include "io/memory_disk.h"
 #include "io/memory_file_system.h"
 
@@ -45,6 +46,26 @@ std::unique_ptr<MemoryFileSystem> MemoryFileSystem::CrashImage(const CrashOption
       power_lives ? disk_->names->Clone(convert) : disk_->names->AfterPowerLoss(chance, convert);
   if (out_of_memory) return nullptr;
   return std::unique_ptr<MemoryFileSystem>(new MemoryFileSystem(image));
+}
+
+void MemoryFileSystem::KeepVersions(bool keep) {
+  base::MutexLock lock(disk_->mutex);
+  disk_->space.keep_versions = keep;
+}
+
+void MemoryFileSystem::Observe() {
+  base::MutexLock lock(disk_->mutex);
+  if (!disk_->space.keep_versions) return;
+  for (const auto& file : disk_->names->Files()) file->Observe();
+}
+
+std::shared_ptr<const CrashStates> MemoryFileSystem::Freeze() {
+  base::MutexLock lock(disk_->mutex);
+  const bool kept = std::exchange(disk_->space.keep_versions, true);
+  auto states = std::make_shared<const CrashStates>(disk_->names->Freeze(), disk_->names->Files(),
+                                                    disk_->space.capacity_blocks, disk_->mounts);
+  disk_->space.keep_versions = kept;
+  return states;
 }
 
 void MemoryFileSystem::InjectFault(Fault fault) { disk_->faults.Inject(std::move(fault)); }

@@ -1,8 +1,11 @@
 // Faults, damage and lack of space, as a MemoryFileSystem serves them to order.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstring>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "io/memory_file_system.h"
@@ -121,6 +124,53 @@ TEST_F(MemoryFaultTest, AShortWriteLeavesABeginning) {
   EXPECT_EQ(ReadAll(fs_, "/d/a"), "abc");
 }
 
+TEST_F(MemoryFaultTest, AShortReadGivesABeginningAndFails) {
+  const auto file = CreateText(fs_, "/d/a", "abcdef");
+  fs_.InjectFault({.operations = {Operation::kRead}, .short_read_bytes = 2});
+  std::string text(6, '?');
+  EXPECT_EQ(CodeOf(file->ReadAt(0, std::as_writable_bytes(std::span(text)))), StatusCode::kIoError);
+  EXPECT_EQ(text.substr(0, 2), "ab");
+  EXPECT_FALSE(text.contains('c'));
+  EXPECT_EQ(ReadAll(fs_, "/d/a"), "abcdef");
+}
+
+TEST_F(MemoryFaultTest, ALateFailureComesOutAtTheNextSyncOfTheSameFile) {
+  const auto file = CreateText(fs_, "/d/a", "one");
+  const auto other = CreateText(fs_, "/d/b", "two");
+  EXPECT_OK(fs_.SyncDirectory("/d"));
+  fs_.InjectFault({.operations = {Operation::kSync}, .reported_late = true});
+  EXPECT_OK(file->Sync());
+  EXPECT_EQ(AfterPowerLoss("/d/a"), "one");
+  EXPECT_OK(other->Sync());
+  EXPECT_FALSE(file->Sync().ok());
+  EXPECT_OK(file->Sync());
+}
+
+TEST_F(MemoryFaultTest, AFailedWriteBackLosesWhatWasDirtyAndTheNextSyncSaysSo) {
+  const auto file = CreateText(fs_, "/d/a", std::string(2 * kBlockBytes, 'o'));
+  EXPECT_OK(file->Sync());
+  EXPECT_OK(fs_.SyncDirectory("/d"));
+  EXPECT_OK(WriteText(*file, 0, "n"));
+  EXPECT_OK(fs_.FailWriteBack("/d/a", Status(StatusCode::kIoError, "write-back")));
+  EXPECT_OK(WriteText(*file, kBlockBytes, "n"));
+  EXPECT_EQ(file->Sync(), Status(StatusCode::kIoError, "write-back"));
+  EXPECT_OK(file->Sync());
+  EXPECT_EQ(ReadText(*file, 0, 1), "n");
+  EXPECT_EQ(AfterPowerLoss("/d/a").substr(0, 1), "o");
+  EXPECT_EQ(CodeOf(fs_.FailWriteBack("/d/no", Status())), StatusCode::kNotFound);
+}
+
+TEST_F(MemoryFaultTest, WhatFiredIsKnown) {
+  const auto file = CreateText(fs_, "/d/a", "");
+  fs_.InjectFault({.operations = {Operation::kSync}});
+  EXPECT_TRUE(fs_.FirstFaultsFired().empty());
+  EXPECT_FALSE(file->Sync().ok());
+  const auto fired = fs_.FirstFaultsFired();
+  ASSERT_EQ(fired.size(), 1u);
+  EXPECT_EQ(fired[0].operation, Operation::kSync);
+  EXPECT_EQ(fired[0].path, "/d/a");
+}
+
 TEST_F(MemoryFaultTest, AFailedRenameMayHaveHappened) {
   CreateText(fs_, "/d/a", "new");
   CreateText(fs_, "/d/b", "old");
@@ -179,6 +229,32 @@ TEST_F(MemoryFaultTest, AKilledProcessLeavesDroppedPagesBehind) {
   EXPECT_OK(Must(killed->Open("/d/a", OpenMode::kReadWrite))->Sync());
   const auto lost = killed->CrashImage({.mode = CrashOptions::Mode::kLoseAllUnsynced});
   EXPECT_EQ(ReadAll(*lost, "/d/a"), "old");
+}
+
+TEST_F(MemoryFaultTest, NoThreadIsInTheOldHookOnceItIsReplaced) {
+  std::atomic<bool> entered{false};
+  std::atomic<bool> ended{false};
+  fs_.SetOperationHook([&](Operation, const auto&) {
+    entered = true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    ended = true;
+  });
+  std::thread worker([&] { EXPECT_TRUE(fs_.Exists("/").has_value()); });
+  while (!entered) std::this_thread::yield();
+  fs_.SetOperationHook(nullptr);
+  EXPECT_TRUE(ended);
+  worker.join();
+}
+
+TEST_F(MemoryFaultTest, AHookMayReplaceItself) {
+  int calls = 0;
+  fs_.SetOperationHook([&](Operation, const auto&) {
+    ++calls;
+    fs_.SetOperationHook(nullptr);
+  });
+  EXPECT_TRUE(fs_.Exists("/").has_value());
+  EXPECT_TRUE(fs_.Exists("/").has_value());
+  EXPECT_EQ(calls, 1);
 }
 
 TEST_F(MemoryFaultTest, HooksMayInjectTheFaultForTheirOwnOperation) {

@@ -6,6 +6,11 @@
 namespace freyja::io::memory {
 namespace {
 
+constexpr std::size_t kFiredKept = 16;
+
+// Whose hooks this thread is in; a hook's own operations call it again.
+thread_local std::vector<const FaultPlan*> hooks_of_this_thread;
+
 bool Matches(const Fault& fault, Operation operation, const std::filesystem::path& path,
              const std::filesystem::path& other_path) {
   const auto& kinds = fault.operations;
@@ -27,8 +32,29 @@ void FaultPlan::Clear() {
 }
 
 void FaultPlan::SetHook(Hook hook) {
+  const auto own = static_cast<std::size_t>(std::ranges::count(hooks_of_this_thread, this));
   base::MutexLock lock(mutex_);
-  hook_ = std::move(hook);
+  std::swap(hook_, hook);
+  while (hooks_running_ > own) hook_ended_.Wait(mutex_);
+}
+
+void FaultPlan::RunHook(Operation operation, const std::filesystem::path& path) {
+  Hook hook;
+  {
+    base::MutexLock lock(mutex_);
+    ++counts_[static_cast<std::size_t>(operation)];
+    if (!hook_) return;
+    hook = hook_;
+    ++hooks_running_;
+  }
+  // Without the lock: hooks take crash images and inject faults.
+  hooks_of_this_thread.push_back(this);
+  hook(operation, path);
+  hooks_of_this_thread.pop_back();
+  hook = nullptr;  // what it holds goes before it counts as ended
+  base::MutexLock lock(mutex_);
+  --hooks_running_;
+  hook_ended_.NotifyAll();
 }
 
 std::uint64_t FaultPlan::operations() const {
@@ -46,17 +72,14 @@ std::uint64_t FaultPlan::fired() const {
   return fired_;
 }
 
+std::vector<FiredFault> FaultPlan::first_fired() const {
+  base::MutexLock lock(mutex_);
+  return first_fired_;
+}
+
 std::optional<Fault> FaultPlan::Begin(Operation operation, const std::filesystem::path& path,
                                       const std::filesystem::path& other_path) {
-  Hook hook;
-  {
-    base::MutexLock lock(mutex_);
-    ++counts_[static_cast<std::size_t>(operation)];
-    hook = hook_;
-  }
-  // Without the lock: hooks take crash images and inject faults.
-  if (hook) hook(operation, path);
-
+  RunHook(operation, path);
   base::MutexLock lock(mutex_);
   std::optional<Fault> hit;
   for (auto fault = faults_.begin(); fault != faults_.end();) {
@@ -72,6 +95,14 @@ std::optional<Fault> FaultPlan::Begin(Operation operation, const std::filesystem
       ++fired_;
       fault = fault->sticky ? fault + 1 : faults_.erase(fault);
     }
+  }
+  if (hit && first_fired_.size() < kFiredKept) first_fired_.push_back({operation, path});
+  if (hit && hit->reported_late && operation == Operation::kSync) {
+    hit->reported_late = false;
+    hit->sticky = false;
+    hit->path_contains = path.native();
+    faults_.push_back(*std::move(hit));
+    return std::nullopt;
   }
   return hit;
 }

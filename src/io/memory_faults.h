@@ -50,8 +50,18 @@ struct Fault {
   // kSync: the failed sync leaves unwritten data marked clean, so that it never becomes
   // durable although later syncs succeed (what Linux file systems do after EIO).
   bool sync_drops_dirty = false;
+  // kSync: the sync succeeds, and the next one of the same file reports the failure.
+  bool reported_late = false;
   // kWrite: this many bytes are written before the failure.
   std::optional<std::uint64_t> short_write_bytes = {};
+  // kRead: this many bytes are read before the failure; the rest of the buffer is garbage.
+  std::optional<std::uint64_t> short_read_bytes = {};
+};
+
+// A call that a fault hit.
+struct FiredFault {
+  Operation operation = Operation::kOpen;
+  std::filesystem::path path;
 };
 
 namespace memory {
@@ -63,11 +73,14 @@ class FaultPlan {
 
   void Inject(Fault fault);
   void Clear();
+  // When it returns, no other thread is in the old hook any more: what that one refers to
+  // may go. So don't hold a lock that the old hook waits for.
   void SetHook(Hook hook);
 
   std::uint64_t operations() const;
   std::uint64_t operations(Operation operation) const;
   std::uint64_t fired() const;
+  std::vector<FiredFault> first_fired() const;  // the first few
 
   // Counts the operation, calls the hook, and returns the fault that hits it, if any.
   std::optional<Fault> Begin(Operation operation, const std::filesystem::path& path,
@@ -96,11 +109,16 @@ class FaultPlan {
     return result.has_value();
   }
 
+  void RunHook(Operation operation, const std::filesystem::path& path);
+
   mutable base::Mutex mutex_;
   std::vector<Fault> faults_ FREYJA_GUARDED_BY(mutex_);
   Hook hook_ FREYJA_GUARDED_BY(mutex_);
+  std::size_t hooks_running_ FREYJA_GUARDED_BY(mutex_) = 0;
+  base::CondVar hook_ended_;
   std::array<std::uint64_t, kOperationKinds> counts_ FREYJA_GUARDED_BY(mutex_) = {};
   std::uint64_t fired_ FREYJA_GUARDED_BY(mutex_) = 0;
+  std::vector<FiredFault> first_fired_ FREYJA_GUARDED_BY(mutex_);
 };
 
 }  // namespace memory

@@ -197,4 +197,21 @@ Result<bool> MemoryFileSystem::SameFileSystem(const fs::path& a, const fs::path&
   });
 }
 
+std::vector<FiredFault> MemoryFileSystem::FirstFaultsFired() const {
+  return disk_->faults.first_fired();
+}
+
+Status MemoryFileSystem::FailWriteBack(const fs::path& path, Status error) {
+  {
+    base::MutexLock lock(disk_->mutex);
+    FREYJA_ASSIGN_OR_RETURN(const auto inode, FindFile(*disk_, "write back", path));
+    inode->DropDirty();
+  }
+  InjectFault({.operations = {Operation::kSync},
+               .path_contains = path.native(),
+               .status = std::move(error),
+               .sync_drops_dirty = true});
+  return Status::Ok();
+}
+
 }  // namespace freyja::io

@@ -45,6 +45,7 @@ struct CrashOptions {
 namespace memory {
 struct Disk;
 }
+class CrashStates;  // memory_crash_states.h
 
 // Thread-safe. Files, mappings and locks may outlive it.
 class MemoryFileSystem final : public FileSystem {
@@ -75,11 +76,20 @@ class MemoryFileSystem final : public FileSystem {
   // that matters. Null if memory runs out.
   std::unique_ptr<MemoryFileSystem> CrashImage(const CrashOptions& options) const;
 
+  // The states in which a crash may leave it now, with a moment's content of each sector and
+  // each size as one alternative. Moments are this call, Observe, and each call that changes
+  // a file; from the first of them after KeepVersions(true) on. Costs time and memory, so it
+  // is off unless asked for. Without it only what is synced and what is current is known.
+  void KeepVersions(bool keep);
+  void Observe();
+  std::shared_ptr<const CrashStates> Freeze();
+
   // Several faults may be armed; the first one that matches a call fires. One that isn't
   // sticky fires once.
   void InjectFault(Fault fault);
   void ClearFaults();
   std::uint64_t FaultsFired() const;
+  std::vector<FiredFault> FirstFaultsFired() const;  // the first few of them
   // Called before each operation, on its thread and without locks; it may use this object,
   // CrashImage above all (operations inside the hook call the hook again). A rename is
   // reported with its target.
@@ -102,10 +112,14 @@ class MemoryFileSystem final : public FileSystem {
   Result<std::vector<std::byte>> Contents(const std::filesystem::path& path) const;
   // Replaces the content, or makes the file; not for a file that is mapped.
   Status Overwrite(const std::filesystem::path& path, std::span<const std::byte> bytes);
+  // The kernel's own writing of `path` fails before anybody syncs it: what was not durable is
+  // marked clean and never becomes so, and the next sync of the file says so with `error`.
+  Status FailWriteBack(const std::filesystem::path& path, Status error);
   // A media error: the 4 KiB at `offset` read as zeros and live mappings are faulted().
   Status LoseBlock(const std::filesystem::path& path, std::uint64_t offset);
 
  private:
+  friend class CrashStates;
   explicit MemoryFileSystem(std::shared_ptr<memory::Disk> disk);
 
   const std::shared_ptr<memory::Disk> disk_;

@@ -43,9 +43,11 @@ StatusCode Inode::Write(std::uint64_t offset, std::span<const std::byte> data) {
     end = std::min(RoundDown(end) + kBlockBytes, offset + data.size());
   }
   if (end > offset) {
+    TakeVersions(/*written=*/false);  // stores that this may hide
     std::memcpy(content_.data() + offset, data.data(), end - offset);
     MarkDirty(offset, end);
     size_ = std::max(size_, end);
+    TakeVersions(/*written=*/true);
   }
   return end == offset + data.size() ? StatusCode::kOk : StatusCode::kNoSpace;
 }
@@ -61,6 +63,7 @@ StatusCode Inode::Allocate(std::uint64_t size) {
   if (wanted - present > space_.free_blocks()) return StatusCode::kNoSpace;
   TakeBlocks(0, wanted);
   size_ = std::max(size_, size);
+  TakeVersions(/*written=*/false);
   return StatusCode::kOk;
 }
 
@@ -69,8 +72,10 @@ StatusCode Inode::Truncate(std::uint64_t size) {
   if (size >= size_) {
     if (const StatusCode code = Reserve(size); code != StatusCode::kOk) return code;
     size_ = size;
+    TakeVersions(/*written=*/false);
     return StatusCode::kOk;
   }
+  TakeVersions(/*written=*/false);
   // As on a real system, a mapping past the new end loses its pages there; the count comes
   // first because whoever sees the zeros must see the fault.
   if (!mapped_.empty() && *mapped_.rbegin() > base::RoundUp(size, kBlockBytes)) {
@@ -80,6 +85,7 @@ StatusCode Inode::Truncate(std::uint64_t size) {
   MarkDirty(size, size_);
   GiveBlocksFrom(BlocksFor(size));
   size_ = size;
+  TakeVersions(/*written=*/false);
   return StatusCode::kOk;
 }
 
@@ -87,9 +93,11 @@ void Inode::ReleaseTail(std::uint64_t offset) {
   if (offset >= size_) return;
   const std::uint64_t begin = base::RoundUp(offset, kBlockBytes);
   if (begin >= size_) return;
+  TakeVersions(/*written=*/false);
   content_.Zero(begin, base::RoundUp(size_, kBlockBytes));
   MarkDirty(begin, size_);
   GiveBlocksFrom(begin / kBlockBytes);
+  TakeVersions(/*written=*/false);
 }
 
 StatusCode Inode::Sync() {
@@ -101,6 +109,8 @@ StatusCode Inode::Sync() {
     KernelCopy(durable_.data() + at, content_.data() + at, kBlockBytes);
   }
   durable_size_ = size_;
+  versions_.Clear();
+  synced_.reset();
   ForgetDirty();
   return StatusCode::kOk;
 }
@@ -116,6 +126,7 @@ void Inode::DropDirty() {
     if (!block->Grow(kBlockBytes, 0)) continue;
     KernelCopy(block->data(), content_.data() + at, kBlockBytes);
     dropped_.emplace(at, std::move(block));
+    versions_.Forget(at, at + kBlockBytes);
   }
   ForgetDirty();
 }
@@ -146,12 +157,16 @@ void Inode::LoseBlock(std::uint64_t offset) {
   faults_.fetch_add(1);
   content_.Zero(begin, begin + kBlockBytes);
   if (begin < durable_.size()) durable_.Zero(begin, begin + kBlockBytes);
+  versions_.Forget(begin, begin + kBlockBytes);
+  synced_.reset();
 }
 
 bool Inode::FlipBits(std::uint64_t offset, std::byte mask) {
   if (offset >= size_) return false;
   content_.data()[offset] ^= mask;
   if (offset < durable_.size()) durable_.data()[offset] ^= mask;
+  versions_.Forget(offset, offset + 1);
+  synced_.reset();
   return true;
 }
 
@@ -239,6 +254,7 @@ std::shared_ptr<Inode> Inode::Clone(Space& space) const {
   copy->size_ = size_;
   copy->durable_size_ = durable_size_;
   copy->dirty_ = DirtyRange();
+  copy->versions_ = versions_;
   for (const auto& [offset, block] : dropped_) {
     auto block_copy = std::make_unique<Region>();
     if (!block_copy->Grow(kBlockBytes, 0)) return nullptr;
@@ -277,6 +293,100 @@ std::shared_ptr<Inode> Inode::AfterPowerLoss(Coin* coin, Space& space) const {
   image->content_.Zero(image->size_, end);
   image->MarkDirty(0, end);
   return image->Sync() == StatusCode::kOk ? image : nullptr;
+}
+
+// --- Versions -------------------------------------------------------------------------
+
+std::uint64_t Inode::Observe() {
+  TakeVersions(/*written=*/false);
+  return space_.last_stamp;
+}
+
+void Inode::TakeVersions(bool written) {
+  if (!space_.keep_versions) return;
+  ++space_.last_stamp;
+  const Range range = DirtyRange();
+  for (std::uint64_t at = range.begin; at < range.end; at += kBlockBytes) {
+    if (!IsDropped(at)) TakeVersionsOfBlock(at);
+  }
+  const std::uint64_t known = versions_.sizes.empty() ? durable_size_ : versions_.sizes.back().size;
+  if (size_ == known) return;
+  versions_.sizes.push_back({.stamp = space_.last_stamp, .size = size_, .written = written});
+}
+
+void Inode::TakeVersionsOfBlock(std::uint64_t offset) {
+  static constexpr std::array<std::byte, kBlockBytes> kZeros{};
+  const std::byte* const durable =
+      offset < durable_.size() ? durable_.data() + offset : kZeros.data();
+  for (std::uint64_t at = 0; at < kBlockBytes; at += kSectorBytes) {
+    const auto known = versions_.sectors.find((offset + at) / kSectorBytes);
+    const std::byte* const latest =
+        known == versions_.sectors.end() ? durable + at : known->second.back()->bytes.data();
+    const std::byte* const current = content_.data() + offset + at;
+    if (KernelEqual(latest, current, kSectorBytes)) continue;
+    auto version = std::make_shared<SectorVersion>();
+    version->stamp = space_.last_stamp;
+    KernelCopy(version->bytes.data(), current, kSectorBytes);
+    const bool zero = KernelIsZero(version->bytes.data(), kSectorBytes);
+    version->hash = zero ? Hash128{} : HashOf(version->bytes);
+    versions_.sectors[(offset + at) / kSectorBytes].push_back(std::move(version));
+  }
+}
+
+FrozenInode Inode::Freeze() {
+  Observe();
+  if (synced_ == nullptr) synced_ = CopySynced(durable_.data(), durable_.size());
+  return {.synced = synced_,
+          .synced_size = durable_size_,
+          .sectors = {versions_.sectors.begin(), versions_.sectors.end()},
+          .sizes = versions_.sizes,
+          .blocks = blocks_};
+}
+
+std::shared_ptr<Inode> Inode::Thaw(
+    const FrozenInode& frozen, std::uint64_t size,
+    std::span<const std::pair<std::uint64_t, const SectorVersion*>> sectors, Space& space) {
+  auto file = std::make_shared<Inode>(space);
+  const std::uint64_t end = base::RoundUp(size, kBlockBytes);
+  if (!file->content_.Grow(end, 0) || !file->durable_.Grow(end, 0)) return nullptr;
+  file->size_ = file->durable_size_ = size;
+  const auto put = [&](std::uint64_t at, std::span<const std::byte> bytes) {
+    if (at >= size || bytes.empty()) return;
+    const std::uint64_t count = std::min<std::uint64_t>(bytes.size(), size - at);
+    std::memcpy(file->content_.data() + at, bytes.data(), count);
+    std::memcpy(file->durable_.data() + at, bytes.data(), count);
+  };
+  put(0, frozen.synced->bytes);
+  for (const auto& [number, version] : sectors) put(number * kSectorBytes, version->bytes);
+  for (std::uint64_t block = 0; block < end / kBlockBytes; ++block) {
+    const bool taken = block < frozen.blocks.size() && frozen.blocks[block];
+    if (taken || !KernelIsZero(file->content_.data() + block * kBlockBytes, kBlockBytes)) {
+      file->TakeBlocks(block, block + 1, /*beyond_capacity=*/true);
+    }
+  }
+  return file;
+}
+
+std::shared_ptr<Inode> Inode::ThawUnsynced(const FrozenInode& frozen, Space& space) {
+  std::vector<std::pair<std::uint64_t, const SectorVersion*>> none;
+  const std::uint64_t size = frozen.sizes.empty() ? frozen.synced_size : frozen.sizes.back().size;
+  const std::uint64_t longest = std::max(size, frozen.synced->bytes.size());
+  auto file = Thaw(frozen, longest, none, space);
+  if (file == nullptr) return nullptr;
+  for (const auto& [number, versions] : frozen.sectors) {
+    const std::uint64_t at = number * kSectorBytes;
+    if (at >= file->content_.size()) continue;
+    std::memcpy(file->content_.data() + at, versions.back()->bytes.data(), kSectorBytes);
+    file->versions_.sectors.emplace(number, versions);
+  }
+  file->versions_.sizes = frozen.sizes;
+  file->size_ = size;
+  file->durable_size_ = frozen.synced_size;
+  file->synced_ = frozen.synced;
+  file->content_.Zero(size, file->content_.size());
+  file->MarkDirty(0, file->content_.size());
+  space.last_stamp = std::max(space.last_stamp, frozen.LastStamp());
+  return file;
 }
 
 }  // namespace freyja::io::memory

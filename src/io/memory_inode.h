@@ -10,17 +10,21 @@
 #include <random>
 #include <set>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "freyja/status.h"
 #include "io/memory_region.h"
+#include "io/memory_versions.h"
 
 namespace freyja::io::memory {
 
-// Blocks of the disk.
+// What the files of a disk share: its blocks, and whether their versions are kept.
 struct Space {
   std::uint64_t capacity_blocks = 0;
   std::uint64_t used_blocks = 0;
+  bool keep_versions = false;
+  std::uint64_t last_stamp = 0;  // of a version
 
   // A shrunken disk, or a crash image, may use more than it has.
   std::uint64_t free_blocks() const {
@@ -42,7 +46,8 @@ class Coin {
 // Guarded as a whole by the mutex of the file system it belongs to, except that stores
 // into mappings come at any time and faults() may be read at any time.
 //
-// "Current" is the page cache, "durable" the disk. Stores into mappings can't be seen
+// "Current" is the page cache, "durable" the disk; in between are the versions that Observe
+// took note of, each of which may have been written back. Stores into mappings can't be seen
 // happening, so Sync compares the blocks that a writable mapping has covered since the
 // last one; blocks written by calls are tracked. Bytes past the size are zero in both.
 class Inode {
@@ -63,6 +68,10 @@ class Inode {
   void ReleaseTail(std::uint64_t offset);
 
   StatusCode Sync();
+  // Takes a version of each sector and of the size that has changed since the last one was
+  // taken, if the disk keeps versions. The calls above do it by themselves, so this is for
+  // stores into mappings. Returns the stamp of what it took.
+  std::uint64_t Observe();
   // A failed sync that leaves its pages marked clean: what was dirty never reaches the
   // disk, unless it is changed once more, although later syncs succeed.
   void DropDirty();
@@ -91,12 +100,25 @@ class Inode {
   // `coin` null: everything unsynced is lost.
   std::shared_ptr<Inode> AfterPowerLoss(Coin* coin, Space& space) const;
 
+  // With everything that was observed.
+  FrozenInode Freeze();
+  // A file whose synced content is that of `frozen` with `sectors` in place of some of its
+  // own, all of it durable. Null if memory ran out.
+  static std::shared_ptr<Inode> Thaw(
+      const FrozenInode& frozen, std::uint64_t size,
+      std::span<const std::pair<std::uint64_t, const SectorVersion*>> sectors, Space& space);
+  // The file as it was, nothing lost: what wasn't synced still isn't.
+  static std::shared_ptr<Inode> ThawUnsynced(const FrozenInode& frozen, Space& space);
+
  private:
   struct Range {
     std::uint64_t begin = 0;
     std::uint64_t end = 0;
   };
 
+  // As Observe; `written`: a new size is that of a write.
+  void TakeVersions(bool written);
+  void TakeVersionsOfBlock(std::uint64_t offset);
   StatusCode Reserve(std::uint64_t bytes);
   bool GrowDurable(std::uint64_t bytes);  // `bytes` within the content
   // Takes disk space for blocks [begin, end); false if a block is missing, with those
@@ -117,6 +139,8 @@ class Inode {
 
   std::uint64_t durable_size_ = 0;
   Region durable_;
+  FileVersions versions_;
+  std::shared_ptr<const SyncedContent> synced_;  // as durable_; null: to be made when needed
   Range dirty_;
   std::map<std::uint64_t, std::unique_ptr<Region>> dropped_;  // offset -> block, then clean
 

@@ -1,5 +1,6 @@
 #include "io/memory_namespace.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace freyja::io::memory {
@@ -36,23 +37,31 @@ void Namespace::Commit(Change change) {
   for (const EntryChange& entry : change) {
     if (entry.node && !entry.node->is_directory()) entry.node->inode->AddUser();
   }
+  Pending pending;
   for (const EntryChange& entry : change) {
     const auto old = current_.find(entry.path);
-    if (old != current_.end() && !old->second.is_directory()) old->second.inode->RemoveUser();
+    if (entry.node && !entry.node->is_directory()) pending.stamp = entry.node->inode->Observe();
+    if (old != current_.end() && !old->second.is_directory()) {
+      pending.stamp = std::max(pending.stamp, old->second.inode->Observe());
+      pending.replaces |= entry.node.has_value();
+      old->second.inode->RemoveUser();
+    }
     Apply(entry, current_);
   }
-  pending_.push_back(std::move(change));
+  pending.change = std::move(change);
+  pending_.push_back(std::move(pending));
 }
 
 void Namespace::SyncDirectory(const std::string& directory) {
-  for (Change& change : pending_) {
-    std::erase_if(change, [&](const EntryChange& entry) {
+  for (Pending& pending : pending_) {
+    pending.journalled = true;
+    std::erase_if(pending.change, [&](const EntryChange& entry) {
       if (ParentOf(entry.path) != directory) return false;
       Apply(entry, durable_);
       return true;
     });
   }
-  std::erase_if(pending_, [](const Change& change) { return change.empty(); });
+  std::erase_if(pending_, [](const Pending& pending) { return pending.change.empty(); });
 }
 
 std::unique_ptr<Namespace> Namespace::Clone(
@@ -69,21 +78,52 @@ std::unique_ptr<Namespace> Namespace::Clone(
   for (const auto& [path, node] : durable_) {
     copy->durable_.insert_or_assign(path, convert_node(node));
   }
-  for (const Change& change : pending_) {
-    Change& converted = copy->pending_.emplace_back();
-    for (const EntryChange& entry : change) {
-      converted.push_back({entry.path, entry.node.transform(convert_node)});
+  for (const Pending& pending : pending_) {
+    Pending& converted = copy->pending_.emplace_back();
+    converted.stamp = pending.stamp;
+    converted.replaces = pending.replaces;
+    converted.journalled = pending.journalled;
+    for (const EntryChange& entry : pending.change) {
+      converted.change.push_back({entry.path, entry.node.transform(convert_node)});
     }
   }
   return copy;
 }
 
+std::vector<std::shared_ptr<Inode>> Namespace::Files() const {
+  std::vector<std::shared_ptr<Inode>> files;
+  const auto add = [&](const Node& node) {
+    if (!node.is_directory() && std::ranges::find(files, node.inode) == files.end()) {
+      files.push_back(node.inode);
+    }
+  };
+  for (const auto& [path, node] : current_) add(node);
+  for (const auto& [path, node] : durable_) add(node);
+  for (const Pending& pending : pending_) {
+    for (const EntryChange& entry : pending.change) {
+      if (entry.node) add(*entry.node);
+    }
+  }
+  return files;
+}
+
+std::unique_ptr<Namespace> Namespace::Thaw(
+    const FrozenNames& frozen, const std::function<std::shared_ptr<Inode>(const Inode&)>& convert) {
+  Namespace names;
+  names.durable_ = names.current_ = frozen.durable;
+  names.pending_ = frozen.pending;
+  for (const Pending& pending : frozen.pending) {
+    for (const EntryChange& entry : pending.change) Apply(entry, names.current_);
+  }
+  return names.Clone(convert);
+}
+
 std::unique_ptr<Namespace> Namespace::AfterPowerLoss(
     Coin* coin, const std::function<std::shared_ptr<Inode>(const Inode&)>& convert) const {
   Tree survivors = durable_;
-  for (const Change& change : pending_) {
+  for (const Pending& pending : pending_) {
     if (coin == nullptr || !coin->Keep()) continue;
-    for (const EntryChange& entry : change) Apply(entry, survivors);
+    for (const EntryChange& entry : pending.change) Apply(entry, survivors);
   }
   auto image = std::make_unique<Namespace>();
   for (const auto& [path, node] : survivors) {
@@ -98,7 +138,7 @@ std::unique_ptr<Namespace> Namespace::AfterPowerLoss(
   return image;
 }
 
-void Namespace::Apply(const EntryChange& change, Tree& tree) {
+void Apply(const EntryChange& change, Tree& tree) {
   if (change.node) {
     tree.insert_or_assign(change.path, *change.node);
   } else {

@@ -2,6 +2,7 @@
 // would be found after a power cut.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -30,7 +31,23 @@ struct EntryChange {
 // another.
 using Change = std::vector<EntryChange>;
 
+// A change that isn't durable everywhere yet.
+struct Pending {
+  Change change;
+  std::uint64_t stamp = 0;  // of the versions that its files had then
+  bool replaces = false;    // a rename that put one file in another's place
+  // A directory was synced after it: a journal that keeps the order has it.
+  bool journalled = false;
+};
+
+// The names at one moment.
+struct FrozenNames {
+  Tree durable;
+  std::vector<Pending> pending;
+};
+
 std::string ParentOf(const std::string& path);
+void Apply(const EntryChange& change, Tree& tree);
 
 // Guarded as a whole by the mutex of the file system.
 class Namespace {
@@ -53,12 +70,19 @@ class Namespace {
   std::unique_ptr<Namespace> AfterPowerLoss(
       Coin* coin, const std::function<std::shared_ptr<Inode>(const Inode&)>& convert) const;
 
- private:
-  static void Apply(const EntryChange& change, Tree& tree);
+  // Every file that is seen now or may be found after a crash, once each.
+  std::vector<std::shared_ptr<Inode>> Files() const;
+  FrozenNames Freeze() const { return {.durable = durable_, .pending = pending_}; }
+  // Names that were frozen, nothing lost; then each inode replaced by what `convert` makes
+  // of it.
+  static std::unique_ptr<Namespace> Thaw(
+      const FrozenNames& frozen,
+      const std::function<std::shared_ptr<Inode>(const Inode&)>& convert);
 
+ private:
   Tree current_;
   Tree durable_;
-  std::vector<Change> pending_;  // in order; together they lead from durable to current
+  std::vector<Pending> pending_;  // in order; together they lead from durable to current
 };
 
 }  // namespace freyja::io::memory

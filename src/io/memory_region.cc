@@ -3,25 +3,46 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 #include "base/bytes.h"
 
 namespace freyja::io::memory {
 
-Region::~Region() {
-  if (data_ != nullptr) ::munmap(data_, size_);
+namespace {
+
+constexpr std::size_t kHeapAlignment = 64;
+
+}  // namespace
+
+Region::~Region() { Free(); }
+
+void Region::Free() {
+  if (data_ == nullptr) return;
+  if (on_heap()) {
+    std::free(data_);
+  } else {
+    ::munmap(data_, size_);
+  }
 }
 
 bool Region::Grow(std::uint64_t bytes, std::uint64_t used) {
   if (bytes <= size_) return true;
   const std::uint64_t new_size = base::RoundUp(bytes, kBlockBytes);
-  void* const memory = ::mmap(nullptr, new_size, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) return false;
+  void* memory = nullptr;
+  if (new_size <= kHeapBytes) {
+    memory = std::aligned_alloc(kHeapAlignment, new_size);
+    if (memory == nullptr) return false;
+    std::memset(memory, 0, new_size);
+  } else {
+    memory = ::mmap(nullptr, new_size, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) return false;
+  }
   std::byte* const new_data = static_cast<std::byte*>(memory);
   KernelCopy(new_data, data_, base::RoundUp(std::min(used, size_), kBlockBytes));
-  if (data_ != nullptr) ::munmap(data_, size_);
+  Free();
   data_ = new_data;
   size_ = new_size;
   return true;
@@ -31,7 +52,7 @@ void Region::Zero(std::uint64_t begin, std::uint64_t end) {
   if (begin >= end) return;
   const std::uint64_t first_page = base::RoundUp(begin, kBlockBytes);
   const std::uint64_t last_page = end / kBlockBytes * kBlockBytes;
-  if (first_page >= last_page) {
+  if (on_heap() || first_page >= last_page) {
     std::memset(data_ + begin, 0, end - begin);
     return;
   }

@@ -11,8 +11,9 @@ inline constexpr std::uint64_t kBlockBytes = 4096;
 // Unit that a crash keeps or loses whole.
 inline constexpr std::uint64_t kSectorBytes = 512;
 
-// Zero-filled address space that takes memory only where it is written. The size is a
-// multiple of kBlockBytes. Thread-compatible.
+// Zero-filled address space that takes memory only where it is written; a small one is plain
+// memory, which is cheaper to have and to give back. The size is a multiple of kBlockBytes.
+// Thread-compatible.
 class Region {
  public:
   Region() = default;
@@ -30,6 +31,11 @@ class Region {
   void Zero(std::uint64_t begin, std::uint64_t end);
 
  private:
+  // Up to this size from the heap.
+  static constexpr std::uint64_t kHeapBytes = 64 << 10;
+  bool on_heap() const { return size_ <= kHeapBytes; }
+  void Free();
+
   std::byte* data_ = nullptr;
   std::uint64_t size_ = 0;
 };

@@ -1,5 +1,6 @@
 #include "io/posix_file_system.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -10,7 +11,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <string>
-#include <system_error>
+#include <string_view>
 #include <utility>
 
 #include "base/status_macros.h"
@@ -29,6 +30,27 @@ class PosixLock final : public FileLock {
 
  private:
   const Descriptor fd_;
+};
+
+class OpenDirectory {
+ public:
+  explicit OpenDirectory(const fs::path& path) : stream_(::opendir(path.c_str())) {}
+  OpenDirectory(const OpenDirectory&) = delete;
+  OpenDirectory& operator=(const OpenDirectory&) = delete;
+  ~OpenDirectory() {
+    if (stream_ != nullptr) ::closedir(stream_);
+  }
+
+  // The next name, "." and ".." included. Null with errno 0 at the end, else with the error.
+  const char* Next() const {
+    if (stream_ == nullptr) return nullptr;  // errno is still that of opening
+    errno = 0;
+    const dirent* const entry = ::readdir(stream_);
+    return entry == nullptr ? nullptr : entry->d_name;
+  }
+
+ private:
+  DIR* const stream_;
 };
 
 Result<struct stat> StatPath(const fs::path& path) {
@@ -74,13 +96,13 @@ class PosixFileSystem final : public FileSystem {
   }
 
   Result<std::vector<std::string>> List(const fs::path& directory) override {
-    std::error_code error;
+    // Not std::filesystem::directory_iterator, which ends the program when memory runs out.
+    const OpenDirectory open(directory);
     std::vector<std::string> names;
-    for (fs::directory_iterator entry(directory, error); !error && entry != fs::end(entry);
-         entry.increment(error)) {
-      names.push_back(entry->path().filename().native());
+    while (const char* const name = open.Next()) {
+      if (std::string_view(name) != "." && std::string_view(name) != "..") names.emplace_back(name);
     }
-    if (error) return std::unexpected(ErrnoStatus(error.value(), "list", directory.native()));
+    if (errno != 0) return std::unexpected(ErrnoStatus(errno, "list", directory.native()));
     std::ranges::sort(names);
     return names;
   }

@@ -1,0 +1,139 @@
+// A whole compaction, and writes, between any two steps of a read: on one thread, so that
+// each case is exact.
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "base/schedule_point.h"
+#include "compaction/compaction_testing.h"
+
+#if defined(FREYJA_SCHEDULE_POINTS)
+
+namespace freyja::compaction {
+namespace {
+
+using testing::Fixture;
+using testing::Model;
+using testing::Must;
+
+// Acts once, at the given step of those that its thread makes without holding a lock.
+class Intruder final : public base::ScheduleObserver {
+ public:
+  Intruder(int step, std::function<void()> act) : steps_left_(step), act_(std::move(act)) {
+    base::schedule_observer = this;
+  }
+  Intruder(const Intruder&) = delete;
+  Intruder& operator=(const Intruder&) = delete;
+  ~Intruder() { base::schedule_observer = nullptr; }
+
+  bool acted() const { return acted_; }
+
+  void AtPoint(const char* /*name*/, const void* /*operand*/) override { Step(); }
+  void AtYield(const char* /*name*/) override {}
+  void BeforeLock(const void* /*mutex*/) override {
+    Step();
+    ++held_;
+  }
+  bool BeforeTryLock(const void* /*mutex*/) override {
+    ++held_;
+    return true;
+  }
+  void AfterUnlock(const void* /*mutex*/) override { --held_; }
+  void Wait(const void* /*condition*/) override {}
+  void Notify(const void* /*condition*/, bool /*all*/) override {}
+
+ private:
+  void Step() {
+    if (held_ != 0 || acted_ || steps_left_-- != 0) return;
+    acted_ = true;
+    base::schedule_observer = nullptr;
+    act_();
+    base::schedule_observer = this;
+  }
+
+  int steps_left_;
+  int held_ = 0;
+  bool acted_ = false;
+  const std::function<void()> act_;
+};
+
+// "k6" to "k9" are in a segment that is worth compacting; nothing happens in the background.
+class BetweenStepsTest : public ::testing::Test {
+ protected:
+  void Prepare() {
+    f_ = std::make_unique<Fixture>();
+    f_->MakeGarbage("k", 6);
+    f_->store->maintenance().Stop();
+  }
+  void CompactAndReap() {
+    f_->MustCompact({.min_space_saving = 0.5});
+    f_->store->reaper().Collect();
+    f_->store->epochs().Collect();
+  }
+  std::unique_ptr<Fixture> f_;
+};
+
+TEST_F(BetweenStepsTest, OfAGetTheValueIsReadWholeAndRight) {
+  int step = 0;
+  for (bool acted = true; acted; ++step) {
+    SCOPED_TRACE(step);
+    Prepare();
+    std::string value;
+    {
+      Intruder intruder(step, [&] { CompactAndReap(); });
+      EXPECT_TRUE(Must(f_->store->Get("k9", value)));
+      acted = intruder.acted();
+    }
+    EXPECT_EQ(value, f_->model["k9"]);
+    f_->store->reaper().Collect();
+    f_->ExpectModel();
+  }
+  EXPECT_GT(step, 5);
+}
+
+TEST_F(BetweenStepsTest, OfAPinnedReadTheValueStays) {
+  int step = 0;
+  for (bool acted = true; acted; ++step) {
+    SCOPED_TRACE(step);
+    Prepare();
+    Intruder intruder(step, [&] { CompactAndReap(); });
+    const auto pinned = Must(f_->store->GetPinned("k9"));
+    f_->store->reaper().Collect();
+    ASSERT_TRUE(pinned.has_value());
+    EXPECT_EQ(pinned->value, f_->model["k9"]);
+    acted = intruder.acted();
+  }
+  EXPECT_GT(step, 5);
+}
+
+TEST_F(BetweenStepsTest, OfAWalkItShowsOnePointInTime) {
+  int step = 0;
+  for (bool acted = true; acted; ++step) {
+    SCOPED_TRACE(step);
+    Prepare();
+    const Model before = f_->model;
+    Model seen;
+    {
+      Intruder intruder(step, [&] {
+        f_->PutMany("k", 10, 3);
+        f_->PutMany("later", 3, 1);
+        f_->Delete("k4");
+        f_->Seal();
+        CompactAndReap();
+      });
+      const auto iterator = Must(f_->store->NewIterator());
+      for (iterator->Next(); iterator->valid(); iterator->Next()) {
+        seen.emplace(iterator->record().key, iterator->record().value);
+      }
+      EXPECT_OK(iterator->status());
+      acted = intruder.acted();
+    }
+    EXPECT_TRUE(seen == before || seen == f_->model) << seen.size() << " keys of two states";
+  }
+  EXPECT_GT(step, 10);
+}
+
+}  // namespace
+}  // namespace freyja::compaction
+
+#endif  // FREYJA_SCHEDULE_POINTS

@@ -1,0 +1,325 @@
+// The library when memory runs out.
+//
+// This program's operator new fails the n-th allocation of the calling thread while it is told
+// to. Every call of the API is repeated with n = 0, 1, 2, ... until it makes fewer allocations
+// than that: it must succeed or report kOutOfMemory, throw nothing, and what it answers must be
+// right. The store's own threads always get memory.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "freyja/freyja.h"
+#include "io/test_support.h"
+#include "support/history.h"
+#include "support/store_contents.h"
+
+namespace freyja::torture {
+namespace {
+
+constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
+
+// Allocations of this thread that still succeed; kNever: all of them.
+thread_local std::uint64_t allocations_left = kNever;
+thread_local bool failed_one = false;
+thread_local bool fail_once = false;
+
+bool MayAllocate() {
+  if (allocations_left == kNever) return true;
+  if (allocations_left > 0) {
+    --allocations_left;
+    return true;
+  }
+  failed_one = true;
+  if (fail_once) allocations_left = kNever;
+  return false;
+}
+
+// The calling thread gets no memory after `n` allocations while this lives; for good or, with
+// `once`, for one allocation.
+class OutOfMemory {
+ public:
+  OutOfMemory(std::uint64_t n, bool once) {
+    failed_one = false;
+    fail_once = once;
+    allocations_left = n;
+  }
+  ~OutOfMemory() { allocations_left = kNever; }
+  OutOfMemory(const OutOfMemory&) = delete;
+  OutOfMemory& operator=(const OutOfMemory&) = delete;
+};
+
+void* Allocate(std::size_t bytes, std::size_t alignment) noexcept {
+  if (!MayAllocate()) return nullptr;
+  if (alignment <= alignof(std::max_align_t)) return std::malloc(bytes == 0 ? 1 : bytes);
+  return std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+}
+
+void* AllocateOrThrow(std::size_t bytes, std::size_t alignment) {
+  void* const memory = Allocate(bytes, alignment);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
+}  // namespace
+}  // namespace freyja::torture
+
+using freyja::torture::Allocate;
+using freyja::torture::AllocateOrThrow;
+// Not inlined: a compiler that sees malloc in one and delete in the other warns.
+constexpr std::size_t kUsual = alignof(std::max_align_t);
+
+[[gnu::noinline]] void* operator new(std::size_t bytes) { return AllocateOrThrow(bytes, kUsual); }
+[[gnu::noinline]] void* operator new[](std::size_t bytes) { return AllocateOrThrow(bytes, kUsual); }
+[[gnu::noinline]] void* operator new(std::size_t bytes, std::align_val_t alignment) {
+  return AllocateOrThrow(bytes, static_cast<std::size_t>(alignment));
+}
+[[gnu::noinline]] void* operator new[](std::size_t bytes, std::align_val_t alignment) {
+  return AllocateOrThrow(bytes, static_cast<std::size_t>(alignment));
+}
+[[gnu::noinline]] void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  return Allocate(bytes, kUsual);
+}
+[[gnu::noinline]] void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept {
+  return Allocate(bytes, kUsual);
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete[](void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept {
+  std::free(memory);
+}
+[[gnu::noinline]] void operator delete[](void* memory, std::align_val_t) noexcept {
+  std::free(memory);
+}
+[[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+  std::free(memory);
+}
+[[gnu::noinline]] void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept {
+  std::free(memory);
+}
+
+namespace freyja::torture {
+namespace {
+
+// What a call came to under one allocation failure.
+struct Outcome {
+  bool failed_one = false;  // whether an allocation did fail
+  std::string thrown;
+  Status status;
+};
+
+class AllocationFaultsTest : public ::testing::TestWithParam<bool> {
+ protected:
+  AllocationFaultsTest() {
+    options_.create_if_missing = true;
+    options_.sync = Sync::kNone;
+    options_.segment_bytes = kMinSegmentBytes;
+    options_.reserve_bytes = 256 << 10;
+    options_.recovery_threads = 1;
+    Open();
+    for (int i = 0; i < 60; ++i) Put("key" + std::to_string(i % 20), 500);
+  }
+
+  void Open() {
+    auto opened = KVStore::Open(path_, options_);
+    ASSERT_TRUE(opened.has_value()) << opened.error().ToString();
+    store_ = *std::move(opened);
+  }
+  void Put(const std::string& key, std::size_t bytes) {
+    const std::string value = support::MakeValue(key, ++number_, bytes);
+    ASSERT_TRUE(store_->Put(key, value).ok());
+    contents_[key] = value;
+  }
+
+  Outcome Try(std::uint64_t n, const std::function<Status()>& call) {
+    Outcome outcome;
+    {
+      const OutOfMemory none(n, once_);
+      try {
+        outcome.status = call();
+      } catch (const std::exception&) {
+        allocations_left = kNever;
+        outcome.thrown = "threw";
+      }
+    }
+    outcome.failed_one = failed_one;
+    return outcome;
+  }
+
+  // Repeats `call` with fewer and fewer failures; `after` is called after each, with memory.
+  // Returns how often an allocation failed.
+  std::uint64_t Sweep(const std::string& name, const std::function<Status()>& call,
+                      const std::function<void(const Outcome&)>& after = {}) {
+    constexpr std::uint64_t kMost = 20'000;
+    for (std::uint64_t n = 0; n < kMost; ++n) {
+      const Outcome outcome = Try(n, call);
+      EXPECT_EQ(outcome.thrown, "") << name << ", allocation " << n;
+      EXPECT_TRUE(outcome.status.ok() || outcome.status.code() == StatusCode::kOutOfMemory)
+          << name << ", allocation " << n << ": " << outcome.status.ToString();
+      if (after) after(outcome);
+      if (HasFailure() || !outcome.failed_one) return n;
+    }
+    ADD_FAILURE() << name << " allocates without end";
+    return kMost;
+  }
+
+  // In memory if there is such a file system: nobody waits for a disk there.
+  static const char* Place() {
+    if (::access("/dev/shm", W_OK) == 0) ::setenv("TMPDIR", "/dev/shm", /*replace=*/1);
+    return ::getenv("TMPDIR");
+  }
+
+  bool once_ = GetParam();
+  const char* const place_ = Place();
+  io::testing::TemporaryDirectory temporary_;
+  const std::filesystem::path path_ = temporary_.path() / "store";
+  Options options_;
+  std::uint64_t number_ = 0;
+  support::Contents contents_;
+  std::unique_ptr<KVStore> store_;
+};
+INSTANTIATE_TEST_SUITE_P(, AllocationFaultsTest, ::testing::Bool(), [](const auto& test) {
+  return std::string(test.param ? "Once" : "ForGood");
+});
+
+template <typename T>
+Status StatusOf(const Result<T>& result) {
+  return result ? Status::Ok() : result.error();
+}
+
+TEST_P(AllocationFaultsTest, ReadsSucceedOrSayThatMemoryIsOut) {
+  EXPECT_GT(Sweep("Get", [&] { return StatusOf(store_->Get("key1")); }), 0u);
+  Sweep("Get of nothing", [&] { return StatusOf(store_->Get("nothing")); });
+  Sweep("GetPinned", [&] { return StatusOf(store_->GetPinned("key1")); });
+  const std::vector<std::string_view> keys = {"key1", "key2", "nothing"};
+  Sweep("VerifyChecksums", [&] { return store_->VerifyChecksums(); });
+  EXPECT_EQ(support::CompareReads(*store_, contents_), "");
+}
+
+// Without any memory at all not even the vector of the answers can be returned.
+TEST_P(AllocationFaultsTest, ManyReadsSucceedOrSayThatMemoryIsOut) {
+  once_ = true;
+  const std::vector<std::string_view> keys = {"key1", "key2", "nothing"};
+  EXPECT_GT(Sweep("MultiGet",
+                  [&]() -> Status {
+                    for (const auto& one : store_->MultiGet(keys)) {
+                      if (!one) return one.error();
+                    }
+                    return Status::Ok();
+                  }),
+            0u);
+}
+
+TEST_P(AllocationFaultsTest, AnIteratorShowsEverythingOrSaysThatMemoryIsOut) {
+  EXPECT_GT(Sweep("NewIterator and Next",
+                  [&]() -> Status {
+                    auto it = store_->NewIterator();
+                    if (!it) return it.error();
+                    std::size_t seen = 0;
+                    for (it->Next(); it->Valid(); it->Next()) ++seen;
+                    if (!it->status().ok()) return it->status();
+                    return seen == contents_.size() ? Status::Ok()
+                                                    : Status(StatusCode::kCorruption, "too few");
+                  }),
+            0u);
+}
+
+TEST_P(AllocationFaultsTest, AWriteHappensOrDoesNotAndTheStoreOpensAgain) {
+  WriteBatch batch;
+  batch.Put("key3", "a value of a batch");
+  batch.Put("key4", "another value of a batch");
+  std::uint64_t failed = 0;
+  for (const char* kind : {"put", "delete", "batch"}) {
+    const std::string what(kind);
+    failed += Sweep(
+        what,
+        [&]() -> Status {
+          const std::string_view key = "key3";
+          if (what == "put") return store_->Put(key, "a value that is longer than a short one");
+          if (what == "delete") return StatusOf(store_->Delete(key));
+          return store_->Write(batch);
+        },
+        [&](const Outcome& outcome) {
+          const auto now = support::ReadContents(*store_);
+          ASSERT_TRUE(now.has_value()) << now.error().ToString();
+          const bool read_only = store_->GetStats().read_only;
+          if (!outcome.status.ok() && !read_only) {
+            EXPECT_EQ(*now, contents_) << what << " failed";
+          }
+          contents_ = *now;
+          if (!read_only) return;
+          EXPECT_FALSE(store_->Close().ok());
+          store_.reset();
+          Open();
+          const auto found = support::ReadContents(*store_);
+          ASSERT_TRUE(found.has_value());
+          contents_ = *found;
+        });
+  }
+  EXPECT_GE(failed, 3u);
+}
+
+TEST_P(AllocationFaultsTest, SyncSucceedsOrSaysThatMemoryIsOut) {
+  Sweep(
+      "Sync", [&] { return store_->Sync(); },
+      [&](const Outcome& outcome) {
+        EXPECT_FALSE(store_->GetStats().read_only) << outcome.status.ToString();
+        Put("key5", 300);
+      });
+  EXPECT_EQ(support::CompareReads(*store_, contents_), "");
+}
+
+TEST_P(AllocationFaultsTest, ClosingSucceedsOrSaysThatMemoryIsOutAndLosesNothing) {
+  Sweep(
+      "Close", [&] { return store_->Close(); },
+      [&](const Outcome&) {
+        store_.reset();
+        Open();
+        ASSERT_EQ(support::CompareReads(*store_, contents_), "");
+        Put("key6", 700);
+      });
+}
+
+TEST_P(AllocationFaultsTest, OpeningSucceedsOrSaysThatMemoryIsOutAndLosesNothing) {
+  ASSERT_TRUE(store_->Close().ok());
+  store_.reset();
+  std::unique_ptr<KVStore> opened;
+  EXPECT_GT(Sweep(
+                "Open",
+                [&]() -> Status {
+                  auto store = KVStore::Open(path_, options_);
+                  if (!store) return store.error();
+                  opened = *std::move(store);
+                  return Status::Ok();
+                },
+                [&](const Outcome&) { opened.reset(); }),
+            20u);
+  Open();
+  EXPECT_EQ(support::CompareReads(*store_, contents_), "");
+}
+
+TEST_P(AllocationFaultsTest, CompactionsAreStartedOrSayThatMemoryIsOut) {
+  HotSwapConfig config;
+  config.min_space_saving = 0;
+  config.seal_active = true;
+  Sweep(
+      "Compact",
+      [&]() -> Status {
+        HotSwapCompactor compactor(*store_, config);
+        return StatusOf(compactor.Compact());
+      },
+      [&](const Outcome&) { Put("key7", 600); });
+  EXPECT_EQ(support::CompareReads(*store_, contents_), "");
+}
+
+}  // namespace
+}  // namespace freyja::torture

@@ -1,0 +1,38 @@
+#include "torture/parts.h"
+
+#include <algorithm>
+
+#include "torture/crash_states/crash_states.h"
+#include "torture/faults/faults.h"
+#include "torture/real/real.h"
+#include "torture/rot/rot.h"
+#include "torture/schedules/schedules.h"
+#include "torture/swaps/swaps.h"
+
+namespace freyja::torture {
+
+std::span<const Part> AllParts() {
+  static const std::vector<Part> parts = {
+      {"crash_states", "power cuts and kills at every operation, sector by sector", RunCrashStates,
+       50},
+      {"swaps", "reads and writes through one hot swap after another", RunSwaps, 30},
+      {"faults", "every file system call fails in every way", RunFaults, 6},
+      {"schedules", "threads in every order that two preemptions allow, and at random",
+       RunSchedules, 6},
+      {"rot", "every bit flipped, sectors and files mixed up", RunRot, 4},
+      {"real", "processes killed, power cut, disks full and failing, on real files", RunReal, 6},
+  };
+  return parts;
+}
+
+std::vector<std::string> PartNames() {
+  std::vector<std::string> names;
+  for (const Part& part : AllParts()) names.push_back(part.name);
+  return names;
+}
+
+const Part& FindPart(const std::string& name) {
+  return *std::ranges::find(AllParts(), name, &Part::name);
+}
+
+}  // namespace freyja::torture
