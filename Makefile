@@ -12,7 +12,7 @@ sources = $$(find include src cli server bench examples tests fuzz \
 	\( -name '*.h' -o -name '*.cc' \) 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint sanitize mutants fuzz install clean
+.PHONY: help run test bench lint sanitize torture mutants fuzz install clean
 
 help: ## Show this list
 	@echo "make <target> [VARIABLE=value]"
@@ -51,6 +51,14 @@ sanitize: ## Run the tests under address, undefined-behaviour and thread sanitiz
 	$(configure) tsan
 	$(build) tsan
 	@ctest --preset tsan $(CTEST_ARGS)
+
+# What the last `make mutants` said is shown with the rest.
+mutants_report = $(wildcard build/mutants/report.json)
+torture: ## Try to break a store for as long as you like; ARGS="--seconds 3600 --seed 1 --json"
+	@sh scripts/setup.sh build test
+	$(configure) dev
+	$(build) dev --target freyja-torture
+	@build/dev/bin/freyja-torture $(if $(mutants_report),--mutants $(mutants_report)) $(ARGS)
 
 mutants: ## Seed faults into a copy and see that the tests notice each; ARGS="--matrix ..."
 	@sh scripts/setup.sh build test

@@ -15,7 +15,9 @@ class PinnedRecord;
 }  // namespace engine
 
 // A value read in place. The view stays valid, and its segment's file stays on
-// disk, until the PinnedValue is destroyed, whatever compaction does meanwhile.
+// disk, until the PinnedValue is destroyed, whatever compaction does meanwhile. Its
+// checksum was verified when it was pinned: if somebody cuts the file short or the disk
+// loses a block afterwards, the view reads as zeros there.
 // It must be destroyed before the store is. Move-only; thread-compatible.
 class PinnedValue {
  public:

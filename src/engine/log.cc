@@ -207,8 +207,11 @@ Status Log::Prepare(std::uint64_t minimum_bytes, bool may_use_reserve, std::uint
     FREYJA_ASSIGN_OR_RETURN(const std::uint64_t free,
                             parts_.directory.file_system().FreeSpace(parts_.directory.path()));
     if (free < keep_free + bytes) {
-      return Status(StatusCode::kNoSpace,
-                    "the disk is full; what is left is kept for compaction, which makes room");
+      return Status(
+          StatusCode::kNoSpace,
+          keep_free == 0
+              ? "the disk is full"
+              : "the disk is full; what is left is kept for compaction, which makes room");
     }
   }
   // On a disk that is nearly full, segments get smaller.

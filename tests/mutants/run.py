@@ -42,7 +42,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 MUTANTS = pathlib.Path(__file__).resolve().parent
 FEWEST = 30
 LAYERS = ["base", "io", "format", "engine", "compaction", "api"]
-SYSTEM = ["model_test", "crash_test", "torture_swaps_test", "kill_test"]
+SYSTEM = ["model_test", "crash_test"]
 # What does not belong to the tree, or doesn't change what the checks do.
 NOT_COPIED = {".git", "build", "out", ".cache", "__pycache__", "mutants"}
 LIMIT_AT_LEAST_S = 60

@@ -84,7 +84,10 @@ int Run(const Arguments& arguments) {
   }
   nlohmann::ordered_json outcome = RunParts(plan);
   if (!arguments.mutants.empty()) {
-    outcome["mutants"] = nlohmann::json::parse(std::ifstream(arguments.mutants));
+    const auto mutants = nlohmann::json::parse(std::ifstream(arguments.mutants));
+    for (const char* figure : {"mutants", "killed", "survived"}) {
+      outcome["mutants"][figure] = mutants.at(figure);
+    }
   }
   if (arguments.json) {
     std::cout << outcome.dump(2) << '\n';

@@ -188,7 +188,7 @@ Json RunParts(const RunPlan& plan) {
   std::filesystem::create_directories(scratch);
   // Those that take longest first.
   std::vector<Part> waiting = plan.parts;
-  std::ranges::stable_sort(waiting, std::greater{}, &Part::share);
+  std::ranges::sort(waiting, std::greater{}, &Part::share);
   std::vector<Child> running;
   std::map<std::string, Json> reports;
   std::size_t next = 0;
