@@ -113,9 +113,7 @@ Status MemoryFileSystem::Corrupt(const fs::path& path, std::uint64_t offset, std
 Result<std::vector<std::byte>> MemoryFileSystem::Contents(const fs::path& path) const {
   base::MutexLock lock(disk_->mutex);
   FREYJA_ASSIGN_OR_RETURN(const auto inode, FindFile(*disk_, "read", path));
-  std::vector<std::byte> bytes(inode->size());
-  inode->Read(0, bytes);
-  return bytes;
+  return inode->Contents();
 }
 
 Status MemoryFileSystem::Overwrite(const fs::path& path, std::span<const std::byte> bytes) {

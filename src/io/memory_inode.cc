@@ -32,6 +32,13 @@ std::size_t Inode::Read(std::uint64_t offset, std::span<std::byte> out) const {
   return count;
 }
 
+std::vector<std::byte> Inode::Contents() const {
+  std::vector<std::byte> bytes(base::RoundUp(size_, kBlockBytes));
+  KernelCopy(bytes.data(), content_.data(), bytes.size());
+  bytes.resize(size_);
+  return bytes;
+}
+
 StatusCode Inode::Write(std::uint64_t offset, std::span<const std::byte> data) {
   if (data.empty()) return StatusCode::kOk;
   if (offset > kMaximumFileBytes || data.size() > kMaximumFileBytes - offset) {
