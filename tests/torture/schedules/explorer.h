@@ -50,7 +50,11 @@ struct Explored {
   std::uint64_t longest = 0;    // scheduling points in one
   std::uint64_t decisions = 0;  // in the one with the most
   std::uint64_t violations = 0;
-  bool complete = false;          // the frontier was emptied
+  bool complete = false;  // the frontier was emptied
+  // A replayed prefix met other choices than before, so the exploration ended. It happens
+  // where the allocator never gives an address twice in the same way (a sanitizer's does
+  // not), because page locks are chosen by address.
+  bool diverged = false;
   std::string switches;           // of the last one, in words
   std::vector<Finding> findings;  // the first few
 };

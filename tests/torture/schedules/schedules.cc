@@ -38,6 +38,7 @@ bool ExploreAll(const Scenario& scenario, std::uint64_t preemptions, const Deadl
   const Explored explored = schedules::ExploreAll(
       scenario, {.preemptions = preemptions, .over = [&] { return deadline.over(); }});
   Add(explored, report);
+  report.Count("schedule_scenarios_diverged", explored.diverged ? 1 : 0);
   return explored.complete;
 }
 
