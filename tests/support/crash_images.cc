@@ -30,31 +30,6 @@ const char* NameOf(Mode mode) {
   return "?";
 }
 
-const char* NameOf(Operation operation) {
-  switch (operation) {
-    case Operation::kCreate:
-      return "creating";
-    case Operation::kWrite:
-      return "writing";
-    case Operation::kSync:
-      return "syncing";
-    case Operation::kAllocate:
-      return "allocating";
-    case Operation::kTruncate:
-      return "truncating";
-    case Operation::kReleaseTail:
-      return "releasing the tail of";
-    case Operation::kRename:
-      return "renaming to";
-    case Operation::kUnlink:
-      return "unlinking";
-    case Operation::kSyncDirectory:
-      return "syncing directory";
-    default:
-      return nullptr;  // changes nothing
-  }
-}
-
 CrashedDisk Crashed(const MemoryFileSystem& disk, const io::CrashOptions& crash,
                     const CrashedDisk& parent, std::string when) {
   CrashedDisk image;
@@ -108,6 +83,31 @@ std::string CompactAll(Survivor& survivor, Dice& dice) {
 }
 
 }  // namespace
+
+const char* EffectOf(Operation operation) {
+  switch (operation) {
+    case Operation::kCreate:
+      return "creating";
+    case Operation::kWrite:
+      return "writing";
+    case Operation::kSync:
+      return "syncing";
+    case Operation::kAllocate:
+      return "allocating";
+    case Operation::kTruncate:
+      return "truncating";
+    case Operation::kReleaseTail:
+      return "releasing the tail of";
+    case Operation::kRename:
+      return "renaming to";
+    case Operation::kUnlink:
+      return "unlinking";
+    case Operation::kSyncDirectory:
+      return "syncing directory";
+    default:
+      return nullptr;  // changes nothing
+  }
+}
 
 Result<std::unique_ptr<KVStore>> OpenOn(std::shared_ptr<MemoryFileSystem> disk,
                                         const Options& options, std::uint64_t seed) {
@@ -180,7 +180,7 @@ CrashedDisk ImageTaker::Take(const io::CrashOptions& crash, std::string when) co
 
 void ImageTaker::BeforeOperation(Operation operation, const std::filesystem::path& path,
                                  std::uint64_t one_in, std::size_t most) {
-  const char* const name = NameOf(operation);
+  const char* const name = EffectOf(operation);
   if (name == nullptr) return;
   base::MutexLock lock(mutex_);
   if (taken_.size() >= most || !dice_.OneIn(one_in)) return;
@@ -210,7 +210,7 @@ struct SecondCrash {
   std::optional<CrashedDisk> image FREYJA_GUARDED_BY(mutex);
 
   void BeforeOperation(Operation operation, const std::filesystem::path& path) {
-    const char* const name = NameOf(operation);
+    const char* const name = EffectOf(operation);
     if (name == nullptr || countdown.fetch_sub(1) != 1) return;
     base::MutexLock lock(mutex);
     image = Crashed(*parent.disk, crash, parent,

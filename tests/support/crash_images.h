@@ -31,6 +31,10 @@ Options TinyOptions(Dice& dice);
 HotSwapConfig AnyConfig(Dice& dice);
 io::CrashOptions AnyCrash(Dice& dice);
 
+// What an operation does to the disk, in words; null if it only looks. Creating directories
+// and locking count as looking here.
+const char* EffectOf(io::Operation operation);
+
 struct CrashedDisk {
   std::shared_ptr<io::MemoryFileSystem> disk;
   io::CrashOptions::Mode mode = io::CrashOptions::Mode::kRandom;

@@ -7,6 +7,7 @@
 
 #include "api/store_parts.h"
 #include "freyja/write_batch.h"
+#include "support/crash_images.h"
 
 namespace freyja::torture {
 
@@ -32,32 +33,9 @@ std::shared_ptr<io::MemoryFileSystem> EmptyDisk() {
 }  // namespace
 
 const char* EffectOf(Operation operation) {
-  switch (operation) {
-    case Operation::kCreate:
-      return "creating";
-    case Operation::kWrite:
-      return "writing";
-    case Operation::kSync:
-      return "syncing";
-    case Operation::kAllocate:
-      return "allocating";
-    case Operation::kTruncate:
-      return "truncating";
-    case Operation::kReleaseTail:
-      return "releasing the tail of";
-    case Operation::kRename:
-      return "renaming to";
-    case Operation::kUnlink:
-      return "unlinking";
-    case Operation::kCreateDirectory:
-      return "creating directory";
-    case Operation::kSyncDirectory:
-      return "syncing directory";
-    case Operation::kLock:
-      return "locking";
-    default:
-      return nullptr;
-  }
+  if (operation == Operation::kCreateDirectory) return "creating directory";
+  if (operation == Operation::kLock) return "locking";
+  return support::EffectOf(operation);
 }
 
 Options TinyOptions(Sync sync) {
