@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <optional>
@@ -23,32 +24,33 @@ namespace {
 
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 
-// The head of a struct fiemap, which ends in an array that C++ does not have.
-struct MapRequest {
-  std::uint64_t start = 0;
-  std::uint64_t length = ~std::uint64_t{0};
-  std::uint32_t flags = 0;
-  std::uint32_t mapped_extents = 0;
-  std::uint32_t extent_count = 1;
-  std::uint32_t reserved = 0;
+// The first byte of a file on its disk, and the one behind its last.
+struct Place {
+  std::uint64_t begin = ~std::uint64_t{0};
+  std::uint64_t end = 0;
 };
-static_assert(sizeof(MapRequest) == sizeof(struct fiemap));
 
-// Where on its disk a file begins.
-std::optional<std::uint64_t> PhysicalStart(const std::filesystem::path& path) {
+// A file may lie in several pieces, in any order.
+std::optional<Place> PlaceOnDisk(const std::filesystem::path& path) {
+  constexpr std::uint32_t kMostPieces = 64;
+  constexpr std::size_t kBytes = sizeof(struct fiemap) + kMostPieces * sizeof(struct fiemap_extent);
+  alignas(std::uint64_t) std::array<char, kBytes> buffer{};
+  auto* const map = reinterpret_cast<struct fiemap*>(buffer.data());
+  map->fm_length = ~std::uint64_t{0};
+  map->fm_extent_count = kMostPieces;
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) return std::nullopt;
-  alignas(std::uint64_t) std::array<char, sizeof(MapRequest) + sizeof(struct fiemap_extent)>
-      buffer{};
-  MapRequest request;
-  std::memcpy(buffer.data(), &request, sizeof(request));
-  const int result = ::ioctl(file, FS_IOC_FIEMAP, buffer.data());
+  const int result = ::ioctl(file, FS_IOC_FIEMAP, map);
   ::close(file);
-  std::memcpy(&request, buffer.data(), sizeof(request));
-  if (result != 0 || request.mapped_extents == 0) return std::nullopt;
-  struct fiemap_extent extent{};
-  std::memcpy(&extent, buffer.data() + sizeof(request), sizeof(extent));
-  return extent.fe_physical;
+  if (result != 0 || map->fm_mapped_extents == 0) return std::nullopt;
+  Place place;
+  struct fiemap_extent piece{};
+  for (std::uint32_t i = 0; i < map->fm_mapped_extents; ++i) {
+    std::memcpy(&piece, buffer.data() + sizeof(struct fiemap) + i * sizeof(piece), sizeof(piece));
+    place.begin = std::min<std::uint64_t>(place.begin, piece.fe_physical);
+    place.end = std::max<std::uint64_t>(place.end, piece.fe_physical + piece.fe_length);
+  }
+  return place;
 }
 
 // Whether ext4 found errors in itself and has not been repaired since.
@@ -91,30 +93,37 @@ void FailReads(const std::filesystem::path& scratch, std::uint64_t seed, Report&
     return;
   }
   if (!damaged.Reopen()) return;
+  const auto segments = damaged.store().GetSegments();
   std::optional<SegmentInfo> last;
-  std::uint64_t start = 0;
-  for (const SegmentInfo& segment : damaged.store().GetSegments()) {
-    const auto at = PhysicalStart(damaged.PathOf(segment));
-    if (segment.state != SegmentState::kSealed || segment.live_records == 0 || !at) continue;
-    if (*at > start) {
+  std::uint64_t cut = 0;
+  for (const SegmentInfo& segment : segments) {
+    const auto place = PlaceOnDisk(damaged.PathOf(segment));
+    if (segment.state != SegmentState::kSealed || segment.live_records == 0 || !place) continue;
+    if (place->begin > cut) {
       last = segment;
-      start = *at;
+      cut = place->begin;
     }
   }
   if (!last) {
     report.Skipped("devices that fail to read: the file system does not say where files are");
     return;
   }
+  // Pieces of others may lie behind its first.
+  std::uint64_t may_fail = 0;
+  for (const SegmentInfo& segment : segments) {
+    const auto place = PlaceOnDisk(damaged.PathOf(segment));
+    if (!place || place->end > cut) may_fail += segment.live_records;
+  }
   // Recovery may have read it.
   const int file = ::open(damaged.PathOf(*last).c_str(), O_RDONLY | O_CLOEXEC);
   ::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
   ::close(file);
   std::error_code error;
-  std::filesystem::resize_file(image, start, error);
+  std::filesystem::resize_file(image, cut, error);
   report.Count("media_errors");
   report.Count("media_errors_of_devices");
-  if (!damaged.CheckReads(last->live_records, true)) return;
-  (void)damaged.CheckCompaction(*last, last->live_records);
+  if (!damaged.CheckReads(may_fail, true)) return;
+  (void)damaged.CheckCompaction(*last, may_fail);
   damaged.Close();
 }
 
