@@ -25,7 +25,8 @@ class Replayer {
                                      ? std::max(replay_.watermark, manifest_.clean_last_sequence)
                                      : replay_.watermark;
     if (replay_.last_sequence < proven) return std::unexpected(Corruption(proven));
-    if (manifest_.clean && replay_.last_sequence > manifest_.clean_last_sequence) {
+    // Whatever verifies behind the end of a clean log, next or not, was written later.
+    if (manifest_.clean && (stopped_ || replay_.last_sequence > manifest_.clean_last_sequence)) {
       return std::unexpected(Status(StatusCode::kCorruption,
                                     "MANIFEST: says the store was closed after record " +
                                         std::to_string(manifest_.clean_last_sequence) +

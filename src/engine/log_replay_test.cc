@@ -293,6 +293,26 @@ TEST_F(LogReplayTest, ACleanLogThatGoesOnMeansAnOlderManifest) {
   ExpectCorruptionAt("MANIFEST");
 }
 
+TEST_F(LogReplayTest, ACleanLogThatGoesOnBehindAHoleMeansAnOlderManifest) {
+  Segment();
+  Records(1, 3);
+  manifest_.clean = true;
+  manifest_.clean_last_sequence = 3;
+  EXPECT_EQ(MustReplay().last_sequence, 3u);
+  offset_ += kRecordBytes;  // the first record of a torn tail is gone
+  Record(5);
+  ExpectCorruptionAt("MANIFEST");
+}
+
+TEST_F(LogReplayTest, ACleanLogThatGoesOnWithAnOpenBatchMeansAnOlderManifest) {
+  Segment();
+  Records(1, 3);
+  Record(4, {.begin = true});
+  manifest_.clean = true;
+  manifest_.clean_last_sequence = 3;
+  ExpectCorruptionAt("MANIFEST");
+}
+
 TEST_F(LogReplayTest, AMissingSegmentOfTheLogIsDamage) {
   Segment();
   Segment();

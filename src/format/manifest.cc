@@ -135,6 +135,22 @@ Status CheckIds(const Manifest& manifest) {
   return Status::Ok();
 }
 
+// No number that was never given out.
+Status CheckNumbers(const Manifest& manifest) {
+  if (manifest.log_first_sequence == 0) return Damaged(kWhat, "the log can't begin with number 0");
+  std::uint64_t highest =
+      std::max({manifest.log_first_sequence - 1, manifest.watermark, manifest.clean_last_sequence});
+  for (const auto* segments : {&manifest.sealed, &manifest.quarantined}) {
+    for (const SealedSegment& segment : *segments) {
+      highest = std::max(highest, segment.highest_sequence);
+    }
+  }
+  if (highest <= manifest.reserved_sequence) return Status::Ok();
+  return Damaged(kWhat, "sequence number " + std::to_string(highest) +
+                            " is above the highest given out, " +
+                            std::to_string(manifest.reserved_sequence));
+}
+
 // The fields from the generation to the flags. The order is the one in Encode.
 Result<Counts> ReadFixedPart(Reader& reader, Manifest& manifest) {
   manifest.generation = reader.U64();
@@ -216,6 +232,7 @@ Result<Manifest> DecodeManifest(std::span<const std::byte> bytes) {
     }
   }
   FREYJA_RETURN_IF_ERROR(CheckIds(manifest));
+  FREYJA_RETURN_IF_ERROR(CheckNumbers(manifest));
   return manifest;
 }
 

@@ -66,17 +66,17 @@ std::vector<SealedSegment> AnySealed(std::uint64_t first_id) {
 
 RC_GTEST_PROP(ManifestTest, DecodesToWhatWasEncoded,
               (std::uint64_t generation, std::uint64_t high, std::uint64_t low,
-               std::uint64_t hash_seed, std::uint64_t log_first_sequence, std::uint64_t watermark,
-               std::uint64_t reserved_sequence, bool clean, std::uint64_t clean_last_sequence)) {
+               std::uint64_t hash_seed, std::uint64_t watermark, bool clean,
+               std::uint64_t clean_last_sequence)) {
   Manifest manifest{.generation = generation,
                     .store = {.high = high, .low = low},
                     .hash_seed = hash_seed,
-                    .log_first_sequence = log_first_sequence,
+                    .log_first_sequence = *rc::gen::positive<std::uint64_t>(),
                     .sealed = AnySealed(100),
                     .quarantined = AnySealed(200),
                     .watermark = watermark,
                     .reserved_id = *rc::gen::inRange<std::uint64_t>(300, 1000),
-                    .reserved_sequence = reserved_sequence,
+                    .reserved_sequence = ~std::uint64_t{0},
                     .clean = clean,
                     .clean_last_sequence = clean_last_sequence};
   const auto log_segments = *rc::gen::inRange<std::uint64_t>(0, 4);
@@ -173,6 +173,24 @@ TEST(ManifestTest, AnIdThatWasNeverGivenOutIsCorruption) {
   Manifest highest = Example();
   highest.log[1].id = highest.reserved_id;
   EXPECT_EQ(CodeOf(EncodeManifest(highest)), StatusCode::kOk);
+}
+
+TEST(ManifestTest, ANumberThatWasNeverGivenOutIsCorruption) {
+  const std::uint64_t reserved = Example().reserved_sequence;
+  const auto code_with = [](auto change) {
+    Manifest manifest = Example();
+    change(manifest);
+    return CodeOf(EncodeManifest(manifest));
+  };
+  for (const std::uint64_t number : {reserved, reserved + 1}) {
+    const StatusCode wanted = number == reserved ? StatusCode::kOk : StatusCode::kCorruption;
+    EXPECT_EQ(code_with([&](Manifest& m) { m.log_first_sequence = number + 1; }), wanted);
+    EXPECT_EQ(code_with([&](Manifest& m) { m.watermark = number; }), wanted);
+    EXPECT_EQ(code_with([&](Manifest& m) { m.clean_last_sequence = number; }), wanted);
+    EXPECT_EQ(code_with([&](Manifest& m) { m.sealed[1].highest_sequence = number; }), wanted);
+    EXPECT_EQ(code_with([&](Manifest& m) { m.quarantined[0].highest_sequence = number; }), wanted);
+  }
+  EXPECT_EQ(code_with([](Manifest& m) { m.log_first_sequence = 0; }), StatusCode::kCorruption);
 }
 
 TEST(ManifestTest, ReservedBytesAndUnknownFlagsAreCorruptionThoughTheChecksumIsRight) {

@@ -14,11 +14,11 @@ namespace freyja::torture {
 std::span<const Part> AllParts() {
   static const std::vector<Part> parts = {
       {"crash_states", "power cuts and kills at every operation, sector by sector", RunCrashStates,
-       50},
-      {"swaps", "reads and writes through one hot swap after another", RunSwaps, 30},
-      {"faults", "every file system call fails in every way", RunFaults, 6},
+       46},
+      {"swaps", "reads and writes through one hot swap after another", RunSwaps, 24},
+      {"faults", "every file system call fails in every way", RunFaults, 12},
       {"schedules", "threads in every order that two preemptions allow, and at random",
-       RunSchedules, 6},
+       RunSchedules, 8},
       {"rot", "every bit flipped, sectors and files mixed up", RunRot, 4},
       {"real", "processes killed, power cut, disks full and failing, on real files", RunReal, 6},
   };
