@@ -56,8 +56,8 @@ struct Manifest {
 };
 
 std::vector<std::byte> EncodeManifest(const Manifest& manifest);
-// kCorruption if anything is off (magic, length, checksum, counts, trailing bytes, ids listed
-// twice or above reserved_id, numbers above reserved_sequence); kUnsupported for a newer format version.
+// kCorruption if anything is off (magic, length, checksum, counts, trailing bytes, ids listed twice
+// or above reserved_id, numbers above reserved_sequence); kUnsupported for a newer format version.
 Result<Manifest> DecodeManifest(std::span<const std::byte> bytes);
 
 }  // namespace freyja::format
