@@ -367,6 +367,7 @@ class EveryOperationTest : public ::testing::Test {
   EveryOperationTest() {
     disk_ = EmptyDisk();
     options_.create_if_missing = true;
+    options_.scheduler.enabled = false;
     options_.sync = Sync::kNone;
     options_.segment_bytes = kMinSegmentBytes;
     options_.reserve_bytes = 64 << 10;
@@ -400,8 +401,9 @@ class EveryOperationTest : public ::testing::Test {
     }
   }
 
-  // Runs `act` a few times, each with other images before its operations, and checks those.
-  void CrashIn(const std::function<void()>& act) {
+  // Runs `act` a few times, each with other images before its operations, and checks those, of
+  // which there must be some.
+  void CrashIn(const std::function<void()>& act, std::size_t fewest_images = 31) {
     CrashCounts counts;
     for (std::size_t round = 0; round < support::Scaled(3); ++round) {
       Write();
@@ -417,7 +419,7 @@ class EveryOperationTest : public ::testing::Test {
       ASSERT_EQ(support::CompareReads(*store_, history_.newest()), "");
     }
     std::cout << counts << '\n';
-    EXPECT_GT(counts.images, 30u);
+    EXPECT_GE(counts.images, fewest_images);
   }
 
   std::shared_ptr<MemoryFileSystem> disk_;
@@ -475,7 +477,7 @@ TEST_F(EveryOperationTest, OfClosingAndOpeningAgain) {
 }
 
 TEST_F(EveryOperationTest, OfRecoveringFromAProcessKill) {
-  CrashIn([&] {
+  const auto recover = [&] {
     const std::shared_ptr<MemoryFileSystem> killed =
         disk_->CrashImage({.mode = io::CrashOptions::Mode::kProcessKill});
     ImageTaker images(*killed, history_, ++seed_);
@@ -489,7 +491,9 @@ TEST_F(EveryOperationTest, OfRecoveringFromAProcessKill) {
           << "FREYJA_TEST_SEED=" << first_seed_;
     }
     EXPECT_GT(counts.images, 10u);
-  });
+  };
+  // The store that goes on meanwhile may have nothing to do.
+  CrashIn(recover, /*fewest_images=*/0);
 }
 
 // The checker must find what is wrong with a real store, too.

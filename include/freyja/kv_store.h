@@ -50,8 +50,8 @@ class KVStore {
 
   // Stores `value` under `key`, replacing what was there. Errors:
   // kInvalidArgument (limits in options.h), kNoSpace, kReadOnly, kIoError.
-  // On an error nothing is stored, except kIoError and kReadOnly from a sync that
-  // failed: the write may or may not be there after reopening.
+  // On an error nothing is stored, except where the same failure made the store read-only
+  // (kIoError, kReadOnly; mostly a sync): the write may or may not be there after reopening.
   [[nodiscard]] Status Put(std::string_view key, std::string_view value,
                            const WriteOptions& options = {});
   // Removes `key`. `false` if it was not there (then nothing is written).

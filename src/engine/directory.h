@@ -1,6 +1,7 @@
 // The store's directory: names of its files, and its one way to be synced.
 #pragma once
 
+#include <exception>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -35,9 +36,14 @@ class Directory {
   Status Sync() FREYJA_EXCLUDES(mutex_) {
     base::MutexLock lock(mutex_);
     if (Status status = health_.CheckWritable(); !status.ok()) return status;
-    Status status = file_system_.SyncDirectory(path_);
-    if (!status.ok()) health_.Poison(status);
-    return status;
+    try {
+      Status status = file_system_.SyncDirectory(path_);
+      if (!status.ok()) health_.Poison(status);
+      return status;
+    } catch (const std::exception&) {
+      // It may have failed, with no memory to say so.
+      return health_.PoisonWith(StatusCode::kIoError, [] { return "failed sync"; });
+    }
   }
 
   // Removes a file of an abandoned or replaced segment. What stays behind is unlisted, and

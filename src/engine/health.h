@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <exception>
 #include <new>
 #include <string>
 
@@ -31,6 +32,20 @@ class Health {
     } catch (const std::bad_alloc&) {
       error_ = Status(cause.code(), "");
     }
+  }
+
+  // The same with a message that is still to be made. There may be no memory for it: then the
+  // cause does without, but whoever needs to poison never fails to because of its message.
+  template <class MakeMessage>
+  Status PoisonWith(StatusCode code, MakeMessage&& make_message) noexcept FREYJA_EXCLUDES(mutex_) {
+    Status cause(code, "");
+    try {
+      cause = Status(code, make_message());
+    } catch (const std::exception&) {
+      // without a message
+    }
+    Poison(cause);
+    return cause;
   }
 
   // Records a background failure that leaves the store writable. The latest one is kept,

@@ -1,6 +1,7 @@
 #include "engine/log.h"
 
 #include <algorithm>
+#include <exception>
 
 #include "base/status_macros.h"
 #include "engine/segment_file.h"
@@ -129,6 +130,22 @@ std::vector<Segment*> Log::UnsyncedThrough(std::uint64_t sequence) {
   return unsynced;
 }
 
+Status Log::SyncSegment(Segment& segment) noexcept {
+  try {
+    Status status = segment.file().Sync();
+    if (!status.ok()) {
+      parts_.health.Poison(status);
+      return status;
+    }
+  } catch (const std::exception&) {
+    // It may have failed, with no memory to say so.
+    return parts_.health.PoisonWith(StatusCode::kIoError, [] { return "failed sync"; });
+  }
+  if (!segment.mapping().faulted()) return Status::Ok();
+  return parts_.health.PoisonWith(
+      StatusCode::kIoError, [&] { return segment.name() + ": a store into the mapping failed"; });
+}
+
 Status Log::SyncThrough(std::uint64_t sequence) {
   FREYJA_SCHEDULE_POINT("log.sync");
   base::MutexLock sync_lock(sync_mutex_);
@@ -136,15 +153,9 @@ Status Log::SyncThrough(std::uint64_t sequence) {
   FREYJA_RETURN_IF_ERROR(parts_.health.CheckWritable());
   const std::uint64_t target = appended_.load();
   for (Segment* segment : UnsyncedThrough(target)) {
-    Status status = segment->file().Sync();
-    if (status.ok() && segment->mapping().faulted()) {
-      status = Status(StatusCode::kIoError, segment->name() + ": a store into the mapping failed");
-    }
-    if (!status.ok()) {
-      parts_.health.Poison(status);
-      // Never kNoSpace: that says that nothing was stored, and here nobody knows.
-      return Status(StatusCode::kIoError, status.message());
-    }
+    const Status status = SyncSegment(*segment);
+    // Never kNoSpace: that says that nothing was stored, and here nobody knows.
+    if (!status.ok()) return Status(StatusCode::kIoError, status.message());
   }
   syncs_.fetch_add(1);
   durable_.store(target);
@@ -316,11 +327,10 @@ Status Log::Seal(Segment* segment) {
   while (scanner.offset() < segment->log_end.load()) {
     FREYJA_ASSIGN_OR_RETURN(const bool found, scanner.Next(scanned));
     if (!found) {
-      const Status corruption(StatusCode::kCorruption,
-                              segment->name() + ": offset " + std::to_string(scanner.offset()) +
-                                  ": a record that was just written does not verify");
-      parts_.health.Poison(corruption);
-      return corruption;
+      return parts_.health.PoisonWith(StatusCode::kCorruption, [&] {
+        return segment->name() + ": offset " + std::to_string(scanner.offset()) +
+               ": a record that was just written does not verify";
+      });
     }
     builder.Add(scanned);
     entries.push_back(MakeHintEntry(scanned, hash_seed_));

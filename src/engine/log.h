@@ -111,6 +111,8 @@ class Log {
   Status SealBacklog() FREYJA_EXCLUDES(seal_mutex_, mutex_);
   Status DropEmpty(Segment* segment);
   Status Seal(Segment* segment);
+  // Anything but Ok, exceptions included, has poisoned.
+  Status SyncSegment(Segment& segment) noexcept;
   std::vector<Segment*> UnsyncedThrough(std::uint64_t sequence) FREYJA_EXCLUDES(mutex_);
 
   // Constant after construction.

@@ -28,6 +28,7 @@ class ManifestStoreTest : public ::testing::Test {
     manifest.generation = 1;
     manifest.watermark = 10;
     manifest.reserved_id = 1'000'000;
+    manifest.reserved_sequence = 1'000'000;
     return manifest;
   }
   static Status AddSegment(format::Manifest& manifest, std::uint64_t id) {

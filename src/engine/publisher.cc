@@ -1,6 +1,7 @@
 #include "engine/publisher.h"
 
 #include <algorithm>
+#include <exception>
 
 #include "base/status_macros.h"
 
@@ -34,16 +35,28 @@ Status Publisher::PublishOne(const AppendedRecord& record) {
   return replaced ? Status::Ok() : replaced.error();
 }
 
+Status Publisher::PublishAll(std::span<const AppendedRecord> group) {
+  const EpochGuard guard(epochs_);
+  try {
+    for (const AppendedRecord& record : group) {
+      if (Status status = PublishOne(record); !status.ok()) {
+        health_.Poison(status);
+        return status;
+      }
+    }
+  } catch (const std::exception&) {
+    return health_.PoisonWith(StatusCode::kOutOfMemory, [] { return "out of memory"; });
+  }
+  return Status::Ok();
+}
+
 Status Publisher::Publish(std::span<const AppendedRecord> group, std::uint64_t last_sequence) {
   FREYJA_SCHEDULE_POINT("publisher.publish");
   base::MutexLock lock(mutex_);
-  const EpochGuard guard(epochs_);
-  for (const AppendedRecord& record : group) {
-    if (Status status = PublishOne(record); !status.ok()) {
-      health_.Poison(status);
-      return status;
-    }
-  }
+  // A sync that somebody else asked for may have failed since the group was appended. Its
+  // records are lost, then, and nobody may be told that they are stored.
+  FREYJA_RETURN_IF_ERROR(health_.CheckWritable());
+  FREYJA_RETURN_IF_ERROR(PublishAll(group));
   FREYJA_SCHEDULE_POINT("publisher.published");
   log_.Published(last_sequence);
   return Status::Ok();

@@ -40,9 +40,10 @@ class Publisher {
         log_(log),
         health_(health) {}
 
-  // Publishes a group. kOutOfMemory: the index could not grow; what came before is visible
-  // though its number is not counted as published, so the store is poisoned before anyone
-  // can build on it.
+  // Publishes a group. kReadOnly: the store is poisoned, and so may be what the group stands on;
+  // nothing of it becomes visible. Any other error, kOutOfMemory if the index could not grow:
+  // what came before is visible though its number is not counted as published, so the store is
+  // poisoned before anyone can build on it.
   Status Publish(std::span<const AppendedRecord> group, std::uint64_t last_sequence)
       FREYJA_EXCLUDES(mutex_);
 
@@ -58,6 +59,7 @@ class Publisher {
   std::uint64_t SettledSequence() const FREYJA_EXCLUDES(mutex_);
 
  private:
+  Status PublishAll(std::span<const AppendedRecord> group) FREYJA_REQUIRES(mutex_);
   Status PublishOne(const AppendedRecord& record) FREYJA_REQUIRES(mutex_);
   void SaveForSnapshots(std::span<const std::shared_ptr<Snapshot>> snapshots, std::uint64_t hash,
                         Location old) const;

@@ -29,6 +29,11 @@ std::set<std::uint64_t> ListedIds(const format::Manifest& manifest) {
   return ids;
 }
 
+template <class T>
+Status StatusOf(Result<T> result) {
+  return result ? Status::Ok() : std::move(result).error();
+}
+
 // The space behind a sealed segment's end, if a crash came before it was given back.
 void ReleaseUnusedTail(Segment& segment) {
   constexpr std::uint64_t kWorthwhile = 64 << 10;
@@ -132,12 +137,33 @@ Status Recovery::ClearCleanMark() {
 
 // --- Sealed segments ------------------------------------------------------------------
 
-Status Recovery::RegisterSealed(std::unique_ptr<Segment> segment,
-                                const std::vector<format::HintEntry>& entries,
-                                IndexBuilder& builder) {
+Result<Segment*> Recovery::Register(std::unique_ptr<Segment> segment,
+                                    const std::vector<format::HintEntry>& entries,
+                                    IndexBuilder& builder) {
   FREYJA_ASSIGN_OR_RETURN(Segment* const registered, parts_.segments.Register(std::move(segment)));
   builder.Add(*registered, entries);
-  return Status::Ok();
+  return registered;
+}
+
+Result<std::vector<format::HintEntry>> Recovery::EntriesOf(const format::Manifest& manifest,
+                                                           Segment& segment) {
+  const format::SealedSegment& sealed = segment.sealed();
+  const format::HintHeader hint = HintHeaderOf(manifest.store, sealed);
+  auto entries = ReadHintEntries(parts_.directory, hint);
+  if (entries) return entries;
+  entries.emplace();
+  // The file is that long; how many records the manifest says is not known to be true yet.
+  entries->reserve(std::min(sealed.record_count, sealed.data_bytes / format::kMinRecordBytes));
+  FREYJA_RETURN_IF_ERROR(
+      ScanSealed(segment.file(), segment.identity(), sealed, [&](const ScannedRecord& scanned) {
+        entries->push_back(MakeHintEntry(scanned, manifest.hash_seed));
+        return Status::Ok();
+      }));
+  if (MayWriteHints()) {
+    const Status written = WriteHint(parts_.directory, hint, *entries);
+    static_cast<void>(written);  // the next open scans again
+  }
+  return entries;
 }
 
 Status Recovery::LoadSealedSegment(const format::SealedSegment& sealed, IndexBuilder& builder) {
@@ -147,23 +173,8 @@ Status Recovery::LoadSealedSegment(const format::SealedSegment& sealed, IndexBui
                                                   /*writable=*/!parts_.read_only));
   FREYJA_ASSIGN_OR_RETURN(auto segment, MapSealedSegment(std::move(file), identity, sealed));
   if (!parts_.read_only) ReleaseUnusedTail(*segment);
-  const format::HintHeader hint = HintHeaderOf(manifest.store, sealed);
-  auto entries = ReadHintEntries(parts_.directory, hint);
-  if (!entries) {
-    entries.emplace();
-    // The file is that long; how many records the manifest says is not known to be true yet.
-    entries->reserve(std::min(sealed.record_count, sealed.data_bytes / format::kMinRecordBytes));
-    FREYJA_RETURN_IF_ERROR(
-        ScanSealed(segment->file(), identity, sealed, [&](const ScannedRecord& scanned) {
-          entries->push_back(MakeHintEntry(scanned, manifest.hash_seed));
-          return Status::Ok();
-        }));
-    if (!parts_.read_only) {
-      const Status written = WriteHint(parts_.directory, hint, *entries);
-      static_cast<void>(written);  // the next open scans again
-    }
-  }
-  return RegisterSealed(std::move(segment), *entries, builder);
+  FREYJA_ASSIGN_OR_RETURN(const auto entries, EntriesOf(manifest, *segment));
+  return StatusOf(Register(std::move(segment), entries, builder));
 }
 
 Status Recovery::LoadSealed(const format::Manifest& manifest) {
@@ -202,7 +213,6 @@ Result<Recovery::InPlace> Recovery::LoadLogSegment(const format::Manifest& manif
   const std::uint64_t end =
       std::max<std::uint64_t>(loaded.summary.data_bytes, format::kSegmentHeaderBytes);
 
-  if (writable) FREYJA_RETURN_IF_ERROR(file->Allocate(replayed.file_bytes));
   FREYJA_ASSIGN_OR_RETURN(auto mapping, file->Map(writable ? replayed.file_bytes : end, writable));
   auto segment = std::make_unique<Segment>(identity, std::move(file), std::move(mapping));
   segment->log_end.store(end);
@@ -211,9 +221,34 @@ Result<Recovery::InPlace> Recovery::LoadLogSegment(const format::Manifest& manif
   segment->log_first_sequence.store(loaded.summary.lowest_sequence);
   segment->log_last_sequence.store(loaded.summary.highest_sequence);
   segment->set_state(SegmentState::kFull);
-  FREYJA_ASSIGN_OR_RETURN(loaded.segment, parts_.segments.Register(std::move(segment)));
-  builder_.Add(*loaded.segment, loaded.entries);
+  loaded.segment = std::move(segment);
   return loaded;
+}
+
+Result<Segment*> Recovery::RegisterInPlace(InPlace loaded) {
+  return Register(std::move(loaded.segment), loaded.entries, builder_);
+}
+
+// Takes the log's blocks again, which the close gave back; false if not all are to be had.
+// Then what there was goes back: ext4 leaves it with the file, and sealing needs room, too.
+Result<bool> Recovery::AllocateLog(const format::Manifest& manifest, const LogReplay& replay) {
+  std::vector<std::unique_ptr<io::File>> files;
+  for (const ReplayedSegment& replayed : replay.segments) {
+    FREYJA_ASSIGN_OR_RETURN(
+        auto file, OpenDataFile(parts_.directory,
+                                IdentityOf(manifest, replayed.listed.id, replayed.listed.nonce),
+                                manifest.generation, /*writable=*/true));
+    files.push_back(std::move(file));
+  }
+  bool all = true;
+  for (std::size_t i = 0; i < files.size() && all; ++i) {
+    all = files[i]->Allocate(replay.segments[i].file_bytes).ok();
+  }
+  for (std::size_t i = 0; i < files.size() && !all; ++i) {
+    const Status released = files[i]->ReleaseTail(replay.segments[i].end);
+    static_cast<void>(released);
+  }
+  return all;
 }
 
 // After a clean close: the segment appended to last, and one prepared behind it, go on. If
@@ -221,18 +256,13 @@ Result<Recovery::InPlace> Recovery::LoadLogSegment(const format::Manifest& manif
 Status Recovery::ContinueLog(const format::Manifest& manifest, const LogReplay& replay) {
   if (replay.segments.empty() || replay.segments.size() > 2) return Status::Ok();
   if (replay.segments.size() == 2 && replay.segments[1].last_sequence != 0) return Status::Ok();
+  FREYJA_ASSIGN_OR_RETURN(const bool allocated, AllocateLog(manifest, replay));
+  if (!allocated) return Status::Ok();
   for (const ReplayedSegment& replayed : replay.segments) {
-    FREYJA_ASSIGN_OR_RETURN(const auto file, OpenDataFile(parts_.directory,
-                                                          IdentityOf(manifest, replayed.listed.id,
-                                                                     replayed.listed.nonce),
-                                                          manifest.generation, /*writable=*/true));
-    if (!file->Allocate(replayed.file_bytes).ok()) return Status::Ok();
-  }
-  for (const ReplayedSegment& replayed : replay.segments) {
-    FREYJA_ASSIGN_OR_RETURN(
-        const InPlace loaded,
-        LoadLogSegment(manifest, replayed, replay.last_sequence, /*writable=*/true));
-    recovered_.log.push_back(loaded.segment);
+    FREYJA_ASSIGN_OR_RETURN(InPlace loaded, LoadLogSegment(manifest, replayed, replay.last_sequence,
+                                                           /*writable=*/true));
+    FREYJA_ASSIGN_OR_RETURN(Segment* const segment, RegisterInPlace(std::move(loaded)));
+    recovered_.log.push_back(segment);
   }
   recovered_.durable_sequence = replay.last_sequence;
   return Status::Ok();
@@ -274,8 +304,13 @@ Status Recovery::CopyRest(const format::Manifest& manifest, const ReplayedSegmen
 
 Status Recovery::FinishCopies(std::vector<std::unique_ptr<SealedWriter>>& copies) {
   for (auto& copy : copies) {
-    FREYJA_RETURN_IF_ERROR(copy->Seal());
+    FREYJA_RETURN_IF_ERROR(copy->SealData());
     FREYJA_RETURN_IF_ERROR(copy->Verify());
+  }
+  for (auto& copy : copies) {
+    if (!MayWriteHints()) break;
+    const Status hint = copy->SealHint();
+    static_cast<void>(hint);  // the records are scanned instead
   }
   return parts_.directory.Sync();
 }
@@ -308,6 +343,7 @@ Status Recovery::SealLog(const format::Manifest& manifest, const LogReplay& repl
     kept.push_back(std::move(loaded));
   }
   for (const InPlace& segment : kept) {
+    if (!MayWriteHints()) break;
     const Status hint =
         WriteHint(parts_.directory, HintHeaderOf(manifest.store, segment.summary), segment.entries);
     static_cast<void>(hint);  // the next open scans
@@ -335,18 +371,17 @@ Status Recovery::SealLog(const format::Manifest& manifest, const LogReplay& repl
   recovered_.last_sequence = last;
   recovered_.durable_sequence = last;
 
-  for (const InPlace& segment : kept) {
+  for (InPlace& segment : kept) {
     segment.segment->set_sealed(segment.summary);
     segment.segment->set_state(SegmentState::kSealed);
     const Status released = segment.segment->file().ReleaseTail(segment.summary.data_bytes);
     static_cast<void>(released);
+    FREYJA_RETURN_IF_ERROR(StatusOf(RegisterInPlace(std::move(segment))));
   }
   for (const auto& copy : copies) {
     FREYJA_ASSIGN_OR_RETURN(auto segment, copy->Map());
-    FREYJA_ASSIGN_OR_RETURN(
-        const auto entries,
-        ReadHintEntries(parts_.directory, HintHeaderOf(manifest.store, copy->sealed())));
-    FREYJA_RETURN_IF_ERROR(RegisterSealed(std::move(segment), entries, builder_));
+    FREYJA_ASSIGN_OR_RETURN(const auto entries, EntriesOf(manifest, *segment));
+    FREYJA_RETURN_IF_ERROR(StatusOf(Register(std::move(segment), entries, builder_)));
   }
   return Status::Ok();
 }
@@ -354,9 +389,9 @@ Status Recovery::SealLog(const format::Manifest& manifest, const LogReplay& repl
 Status Recovery::ReadLogInPlace(const format::Manifest& manifest, const LogReplay& replay) {
   for (const ReplayedSegment& replayed : replay.segments) {
     if (replayed.last_sequence == 0) continue;
-    FREYJA_ASSIGN_OR_RETURN(
-        [[maybe_unused]] const InPlace loaded,
-        LoadLogSegment(manifest, replayed, replay.last_sequence, /*writable=*/false));
+    FREYJA_ASSIGN_OR_RETURN(InPlace loaded, LoadLogSegment(manifest, replayed, replay.last_sequence,
+                                                           /*writable=*/false));
+    FREYJA_RETURN_IF_ERROR(StatusOf(RegisterInPlace(std::move(loaded))));
   }
   recovered_.log.clear();
   return Status::Ok();

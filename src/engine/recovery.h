@@ -68,25 +68,32 @@ class Recovery {
   Status ClearCleanMark();
   Status LoadSealed(const format::Manifest& manifest);
   Status LoadSealedSegment(const format::SealedSegment& sealed, IndexBuilder& builder);
+  // From the hint, or by scanning; then a hint is written for the next time, if there is room.
+  Result<std::vector<format::HintEntry>> EntriesOf(const format::Manifest& manifest,
+                                                   Segment& segment);
+  // On a full disk what is free is the reserve's; a hint only saves time.
+  bool MayWriteHints() const { return !parts_.read_only && parts_.reserve.whole(); }
 
+  Result<bool> AllocateLog(const format::Manifest& manifest, const LogReplay& replay);
   // The three ends of a replay.
   Status ContinueLog(const format::Manifest& manifest, const LogReplay& replay);
   Status SealLog(const format::Manifest& manifest, const LogReplay& replay);
   Status ReadLogInPlace(const format::Manifest& manifest, const LogReplay& replay);
 
-  // A part of a log segment that stays where it is: registered, and its entries loaded.
+  // A part of a log segment that stays where it is, and its entries.
   struct InPlace {
-    Segment* segment = nullptr;
+    std::unique_ptr<Segment> segment;
     format::SealedSegment summary;
     std::vector<format::HintEntry> entries;
   };
   Result<InPlace> LoadLogSegment(const format::Manifest& manifest, const ReplayedSegment& replayed,
                                  std::uint64_t last_sequence, bool writable);
+  Result<Segment*> RegisterInPlace(InPlace loaded);
   Status CopyRest(const format::Manifest& manifest, const ReplayedSegment& replayed,
                   std::uint64_t after_sequence, std::vector<std::unique_ptr<SealedWriter>>& copies);
   Status FinishCopies(std::vector<std::unique_ptr<SealedWriter>>& copies);
-  Status RegisterSealed(std::unique_ptr<Segment> segment,
-                        const std::vector<format::HintEntry>& entries, IndexBuilder& builder);
+  Result<Segment*> Register(std::unique_ptr<Segment> segment,
+                            const std::vector<format::HintEntry>& entries, IndexBuilder& builder);
   void DeleteUnlisted();
 
   const Parts parts_;

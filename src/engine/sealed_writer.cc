@@ -61,10 +61,19 @@ Status SealedWriter::Flush() {
 }
 
 Status SealedWriter::Seal() {
+  FREYJA_RETURN_IF_ERROR(SealData());
+  return SealHint();
+}
+
+Status SealedWriter::SealData() {
   FREYJA_RETURN_IF_ERROR(Flush());
   piece_ = {};
   FREYJA_RETURN_IF_ERROR(file_->Sync());
   sealed_ = summary_.Finish(target_.identity);
+  return Status::Ok();
+}
+
+Status SealedWriter::SealHint() {
   FREYJA_RETURN_IF_ERROR(
       WriteHint(directory_, HintHeaderOf(target_.identity.store, sealed_), entries_));
   entries_ = {};

@@ -16,8 +16,8 @@
 
 namespace freyja::engine {
 
-// Order of calls: Append…, Seal, Verify, MoveIntoPlace, Map. Until a manifest lists the
-// segment its files mean nothing; Abandon (or the next open) removes them.
+// Order of calls: Append…, Seal (or SealData and SealHint), Verify, MoveIntoPlace, Map. Until a
+// manifest lists the segment its files mean nothing; Abandon (or the next open) removes them.
 //
 // Memory: two pieces of kPieceBytes or one record, if that is longer, and 32 bytes a record.
 // Not thread-safe.
@@ -42,6 +42,9 @@ class SealedWriter {
 
   // Writes what is buffered, the hint as well, and syncs both files.
   Status Seal();
+  // The same in two steps, for whoever can do without a hint (then the records are scanned).
+  Status SealData();
+  Status SealHint();
   const format::SealedSegment& sealed() const { return sealed_; }
   // Reads the file again, past the page cache where the file system allows it, and compares
   // it with what was meant: count, bounds and checksums.

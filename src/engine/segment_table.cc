@@ -49,6 +49,7 @@ void SegmentTable::Discard(Segment* segment) {
   std::erase_if(discarded_, [](const auto& waiting) { return waiting->pins() == 0; });
   try {
     discarded_.reserve(discarded_.size() + 1);
+    free_slots_.reserve(free_slots_.size() + 1);
   } catch (const std::bad_alloc&) {
     return;  // it stays in the table, and goes with it
   }

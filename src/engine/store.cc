@@ -375,12 +375,14 @@ Result<format::Manifest> Store::CreateManifest() {
   manifest.generation = 1;
   manifest.store = {.high = random.Next64(), .low = random.Next64()};
   manifest.hash_seed = random.Next64();
+  // The directory's own entry must survive, too. Before the manifest is there, so that a store
+  // that is found needs no thought of it; only a parent that may not be opened is let pass.
+  Status synced = directory_.file_system().SyncDirectory(directory_.path() / "..");
+  if (!synced.ok() && synced.code() != StatusCode::kReadOnly) {
+    return std::unexpected(std::move(synced));
+  }
   const auto created = ManifestStore::Replace(directory_, health_, manifest);
   if (!created.ok()) return std::unexpected(created.status);
-  // The directory's own entry, too, must survive; its parent may not be ours to sync.
-  const auto parent = std::filesystem::absolute(directory_.path()).parent_path();
-  const Status synced = directory_.file_system().SyncDirectory(parent);
-  static_cast<void>(synced);
   return manifest;
 }
 

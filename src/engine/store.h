@@ -46,6 +46,7 @@ struct CompactionTotals {
   std::atomic<std::uint64_t> bytes_read{0};
   std::atomic<std::uint64_t> bytes_written{0};
   std::atomic<std::uint64_t> bytes_reclaimed{0};
+  std::atomic<std::uint64_t> busy_us{0};
   std::atomic<std::uint64_t> failures_in_a_row{0};
   std::atomic<std::uint64_t> longest_publish_ns{0};
   std::atomic<std::uint64_t> swap_counter{0};  // see KVStore::SwapCounter

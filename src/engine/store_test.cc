@@ -170,6 +170,40 @@ TEST_F(StoreTest, AMissingStoreIsNotMadeUnlessAskedFor) {
   EXPECT_TRUE(Must(machine_.fs->List(kPath)).empty());
 }
 
+TEST_F(StoreTest, TheDirectoryOfAStoreThatIsFoundIsDurable) {
+  std::vector<Machine> killed;
+  const Machine machine;
+  machine.fs->SetOperationHook([&](Operation, const std::filesystem::path&) {
+    killed.push_back(machine.AfterCrash(CrashOptions::Mode::kProcessKill));
+  });
+  Open(machine).reset();
+  machine.fs->SetOperationHook(nullptr);
+  EXPECT_GT(killed.size(), 10u);
+  for (const Machine& restarted : killed) {
+    const auto store = Open(restarted);
+    Put(*store, "key", "x", Sync::kAlways);
+    Options options = testing::SmallOptions();
+    options.create_if_missing = false;
+    const auto found = TryOpen(restarted.AfterCrash(CrashOptions::Mode::kLoseAllUnsynced), options);
+    ASSERT_TRUE(found.has_value()) << found.error().ToString();
+    EXPECT_EQ(Get(**found, "key"), "x");
+  }
+}
+
+TEST_F(StoreTest, ANewDirectoryThatCanNotBeMadeDurableIsNoStore) {
+  Machine machine;
+  const auto fail = [&](StatusCode code) {
+    machine.fs->InjectFault(
+        {.operations = {Operation::kSyncDirectory}, .status = Status(code, "injected")});
+  };
+  fail(StatusCode::kIoError);
+  EXPECT_EQ(CodeOf(TryOpen(machine)), StatusCode::kIoError);
+  EXPECT_FALSE(testing::FileExists(machine, "MANIFEST"));
+  fail(StatusCode::kReadOnly);  // a parent that we may not open
+  EXPECT_EQ(CodeOf(TryOpen(machine)), StatusCode::kOk);
+  EXPECT_EQ(machine.fs->FaultsFired(), 2u);
+}
+
 TEST_F(StoreTest, ErrorIfExistsRefusesAStoreThatIsThere) {
   Open(machine_).reset();
   Options options = SmallOptions();

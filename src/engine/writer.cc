@@ -42,8 +42,8 @@ Status Writer::Write(std::span<const WriteOperation> operations, bool sync) {
   Request request;
   request.operations = operations;
   request.sync = sync;
-  const auto result = Submit(request);
-  return result ? Status::Ok() : result.error();
+  auto result = Submit(request);
+  return result ? Status::Ok() : std::move(result).error();  // a copy might find no memory
 }
 
 Result<bool> Writer::Delete(const WriteOperation& operation, bool sync) {
@@ -57,8 +57,8 @@ Result<bool> Writer::Delete(const WriteOperation& operation, bool sync) {
 Status Writer::RollActive() {
   Request request;
   request.roll = true;
-  const auto result = Submit(request);
-  return result ? Status::Ok() : result.error();
+  auto result = Submit(request);
+  return result ? Status::Ok() : std::move(result).error();  // a copy might find no memory
 }
 
 Result<bool> Writer::Submit(Request& request) {
@@ -109,7 +109,8 @@ void Writer::RunGroup() {
     status = SyncAndPublish();
   } catch (const std::exception&) {
     status = Status(StatusCode::kOutOfMemory, "out of memory");
-    parts_.health.Poison(status);
+    // Records without which no later one may follow.
+    if (!pending_.empty()) parts_.health.Poison(status);
   }
   if (!status.ok()) FailAppended(status);
 }
@@ -215,10 +216,9 @@ Status Writer::SyncAndPublish() {
   // A store into a page that could not be written was lost; the record is a hole.
   for (const Segment* segment : touched_) {
     if (segment->mapping().faulted()) {
-      const Status fault(StatusCode::kIoError,
-                         segment->name() + ": a store into the mapping failed");
-      parts_.health.Poison(fault);
-      return fault;
+      return parts_.health.PoisonWith(StatusCode::kIoError, [&] {
+        return segment->name() + ": a store into the mapping failed";
+      });
     }
   }
   const bool sync = std::ranges::any_of(
@@ -230,12 +230,15 @@ Status Writer::SyncAndPublish() {
 }
 
 void Writer::FailAppended(const Status& status) {
+  // What was appended may be there after reopening; other codes would promise that it is not.
+  const bool may_be_stored = !pending_.empty() && status.code() != StatusCode::kReadOnly;
+  const StatusCode code = may_be_stored ? StatusCode::kIoError : status.code();
   for (Request* request : group_) {
     if (!request->appended) continue;
     try {
-      request->result = std::unexpected(status);
+      request->result = std::unexpected(Status(code, status.message()));
     } catch (const std::exception&) {
-      request->result = std::unexpected(Status(status.code(), ""));
+      request->result = std::unexpected(Status(code, ""));
     }
   }
 }

@@ -71,7 +71,8 @@ class File {
   virtual Status Sync() = 0;
   // Reserves disk blocks for the first `size` bytes and makes the file at least that
   // long, so that stores into a mapping of them can't run out of space. New bytes
-  // read as zero.
+  // read as zero. On failure any part of the blocks may have been taken and any part of
+  // the length been gained (ext4 keeps what it got before the disk was full).
   virtual Status Allocate(std::uint64_t size) = 0;
   // Sets the size. Never on a file that is mapped beyond the new size.
   virtual Status Truncate(std::uint64_t size) = 0;
@@ -105,6 +106,7 @@ class FileSystem {
   // Names (not paths) of the entries, sorted, without "." and "..".
   virtual Result<std::vector<std::string>> List(const std::filesystem::path& directory) = 0;
   virtual Result<bool> Exists(const std::filesystem::path& path) = 0;
+  // kReadOnly if it may not be opened.
   virtual Status SyncDirectory(const std::filesystem::path& directory) = 0;
   // Exclusive (writers) or shared (readers) lock on a file, made if it is missing and
   // the lock is exclusive. kBusy if someone else holds it, in this process or another.

@@ -270,7 +270,6 @@ TEST_F(MemoryFaultTest, AFullDiskRefusesWritesAllocationsAndNewFiles) {
   const auto file = CreateText(fs_, "/d/a", "");
   fs_.SetCapacity(4 * kBlockBytes);
   EXPECT_EQ(CodeOf(file->Allocate(5 * kBlockBytes)), StatusCode::kNoSpace);
-  EXPECT_EQ(Must(file->Size()), 0u);
   EXPECT_OK(file->Allocate(4 * kBlockBytes));
   EXPECT_EQ(Free(), 0u);
   EXPECT_OK(WriteText(*file, 100, "into what is allocated"));
@@ -285,6 +284,24 @@ TEST_F(MemoryFaultTest, AWriteThatRunsOutOfSpaceLeavesWhatFits) {
   EXPECT_EQ(CodeOf(WriteText(*file, 10, std::string(3 * kBlockBytes, 'x'))), StatusCode::kNoSpace);
   EXPECT_EQ(Must(file->Size()), 2 * kBlockBytes);
   EXPECT_EQ(Must(file->DiskUsage()), 2 * kBlockBytes);
+}
+
+TEST_F(MemoryFaultTest, AnAllocationThatRunsOutOfSpaceKeepsWhatItGot) {
+  const auto file = CreateText(fs_, "/d/a", "x");
+  fs_.SetCapacity(3 * kBlockBytes);
+  EXPECT_EQ(CodeOf(file->Allocate(5 * kBlockBytes)), StatusCode::kNoSpace);
+  EXPECT_EQ(Must(file->Size()), 3 * kBlockBytes);
+  EXPECT_EQ(Must(file->DiskUsage()), 3 * kBlockBytes);
+  EXPECT_EQ(Free(), 0u);
+  EXPECT_OK(file->ReleaseTail(1));
+  EXPECT_EQ(Free(), 2 * kBlockBytes);
+}
+
+TEST_F(MemoryFaultTest, AFailureMayFindNoMemoryForItsReport) {
+  const auto file = CreateText(fs_, "/d/a", "x");
+  fs_.InjectFault({.operations = {Operation::kSync}, .sync_drops_dirty = true, .no_memory = true});
+  EXPECT_THROW(static_cast<void>(file->Sync()), std::bad_alloc);
+  EXPECT_OK(file->Sync());
 }
 
 TEST_F(MemoryFaultTest, ReleaseTruncateAndUnlinkGiveSpaceBack) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <new>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -50,6 +51,8 @@ struct Fault {
   // kSync: the failed sync leaves unwritten data marked clean, so that it never becomes
   // durable although later syncs succeed (what Linux file systems do after EIO).
   bool sync_drops_dirty = false;
+  // The report of the failure finds no memory: std::bad_alloc takes its place.
+  bool no_memory = false;
   // kSync: the sync succeeds, and the next one of the same file reports the failure.
   bool reported_late = false;
   // kWrite: this many bytes are written before the failure.
@@ -99,6 +102,7 @@ class FaultPlan {
     if (fault->after_effect) {
       if (auto outcome = effect(); !Succeeded(outcome)) return outcome;
     }
+    if (fault->no_memory) throw std::bad_alloc();
     return base::ErrorReturn(std::move(fault->status));
   }
 

@@ -9,7 +9,8 @@
 // - Disk space is counted in blocks of 4 KiB for file content; names are free, but a file
 //   can't be created on a full disk. Space comes back with Truncate, ReleaseTail, and
 //   Unlink once no file, mapping or lock uses the inode. A store into a hole (a block that
-//   was neither written nor allocated) is not charged.
+//   was neither written nor allocated) is not charged. Allocate takes what there is before it
+//   fails, as on ext4.
 // Paths are relative to "/", which exists. Directories can't be renamed (kUnsupported).
 // While a file is mapped it can grow to four times its size, at least 16 MiB.
 #pragma once

@@ -63,15 +63,12 @@ StatusCode Inode::Allocate(std::uint64_t size) {
   if (size > kMaximumFileBytes) return StatusCode::kNoSpace;
   if (const StatusCode code = Reserve(size); code != StatusCode::kOk) return code;
   const std::uint64_t wanted = BlocksFor(size);
-  const auto known_end = blocks_.begin() + static_cast<std::ptrdiff_t>(
-                                               std::min<std::uint64_t>(wanted, blocks_.size()));
-  const std::uint64_t present =
-      static_cast<std::uint64_t>(std::count(blocks_.begin(), known_end, true));
-  if (wanted - present > space_.free_blocks()) return StatusCode::kNoSpace;
-  TakeBlocks(0, wanted);
-  size_ = std::max(size_, size);
+  const bool all = TakeBlocks(0, wanted);
+  const auto missing = std::ranges::find(blocks_, false);
+  const auto taken = static_cast<std::uint64_t>(missing - blocks_.begin());
+  size_ = std::max(size_, std::min(size, taken * kBlockBytes));
   TakeVersions(/*written=*/false);
-  return StatusCode::kOk;
+  return all ? StatusCode::kOk : StatusCode::kNoSpace;
 }
 
 StatusCode Inode::Truncate(std::uint64_t size) {

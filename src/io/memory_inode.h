@@ -62,8 +62,8 @@ class Inode {
   std::size_t Read(std::uint64_t offset, std::span<std::byte> out) const;
   // All of it; stores into mappings may go on meanwhile.
   std::vector<std::byte> Contents() const;
-  // kNoSpace writes what fits. kUnsupported: growth past the reserve of a mapped file,
-  // which is at least four times the size it had when it was mapped.
+  // kNoSpace writes or, as on ext4, allocates what fits. kUnsupported: growth past the reserve
+  // of a mapped file, which is at least four times the size it had when it was mapped.
   StatusCode Write(std::uint64_t offset, std::span<const std::byte> data);
   StatusCode Allocate(std::uint64_t size);
   StatusCode Truncate(std::uint64_t size);

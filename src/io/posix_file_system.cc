@@ -116,7 +116,9 @@ class PosixFileSystem final : public FileSystem {
 
   Status SyncDirectory(const fs::path& directory) override {
     const Descriptor fd = OpenDescriptor(directory.c_str(), O_RDONLY | O_DIRECTORY);
-    if (!fd.valid()) return ErrnoStatus(errno, "open directory", directory.native());
+    if (!fd.valid()) {
+      return ErrnoStatus(errno, "open directory", directory.native(), Access::kChange);
+    }
     int result;
     do {
       result = ::fsync(fd.get());

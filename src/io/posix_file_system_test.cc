@@ -112,5 +112,13 @@ TEST(ErrnoStatusTest, MessageNamesOperationPathAndReason) {
   EXPECT_EQ(ErrnoStatus(EIO, "sync", "/d/1.data").message(), "sync /d/1.data: Input/output error");
 }
 
+// A failed sync that can't be told of must not become an exception that nobody expects there.
+TEST(ErrnoStatusTest, WithoutRoomForTheMessageTheCodeAndTheNumberRemain) {
+  const std::string_view no_string_is_so_long("/d", std::string().max_size());
+  const Status status = ErrnoStatus(EIO, "sync", no_string_is_so_long);
+  EXPECT_EQ(status.code(), StatusCode::kIoError);
+  EXPECT_EQ(status.message(), "errno " + std::to_string(EIO));
+}
+
 }  // namespace
 }  // namespace freyja::io

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <exception>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -41,10 +42,16 @@ StatusCode CodeOf(int error, Access access) {
 
 }  // namespace
 
-Status ErrnoStatus(int error, std::string_view operation, std::string_view path, Access access) {
-  std::string message(operation);
-  message.append(" ").append(path).append(": ").append(std::system_category().message(error));
-  return {CodeOf(error, access), std::move(message)};
+Status ErrnoStatus(int error, std::string_view operation, std::string_view path,
+                   Access access) noexcept {
+  const StatusCode code = CodeOf(error, access);
+  try {
+    std::string message(operation);
+    message.append(" ").append(path).append(": ").append(std::system_category().message(error));
+    return {code, std::move(message)};
+  } catch (const std::exception&) {
+    return {code, "errno " + std::to_string(error)};  // fits in the string itself
+  }
 }
 
 Descriptor::~Descriptor() {

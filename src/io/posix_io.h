@@ -16,9 +16,10 @@ namespace freyja::io {
 // and an I/O error to a look.
 enum class Access : std::uint8_t { kLook, kChange };
 
-// "open /a/b: Permission denied", with the code that file_system.h prescribes.
+// "open /a/b: Permission denied", with the code that file_system.h prescribes. Without memory
+// for that it is "errno 13": who fails to say that a sync failed must not seem to have synced.
 Status ErrnoStatus(int error, std::string_view operation, std::string_view path,
-                   Access access = Access::kLook);
+                   Access access = Access::kLook) noexcept;
 
 // Owns a file descriptor, or none (-1).
 class Descriptor {

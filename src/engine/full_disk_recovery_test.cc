@@ -1,0 +1,172 @@
+// Opening a store on a disk that is full: what is free is the reserve's, and must still be
+// there for deletes and compactions afterwards.
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "engine/store_testing.h"
+
+namespace freyja::engine {
+namespace {
+
+using io::CrashOptions;
+using io::Operation;
+using testing::CodeOf;
+using testing::Contents;
+using testing::kPath;
+using testing::Machine;
+using testing::Model;
+using testing::Must;
+using testing::Open;
+using testing::Put;
+using testing::ValueOf;
+
+class FullDiskRecoveryTest : public ::testing::Test {
+ protected:
+  FullDiskRecoveryTest() {
+    machine_.fs->SetCapacity(64 << 20);
+    Reopen();
+  }
+  void Reopen() {
+    store_.reset();
+    store_ = Open(machine_, options_);
+  }
+  void Write(const std::string& prefix, int count) {
+    for (int i = 0; i < count; ++i) {
+      const std::string key = prefix + std::to_string(i);
+      Put(*store_, key, model_[key] = ValueOf(key, 1));
+    }
+  }
+  void Close() {
+    EXPECT_OK(store_->Close());
+    store_.reset();
+  }
+  void Kill() {
+    const Machine after = machine_.AfterCrash(CrashOptions::Mode::kProcessKill);
+    store_.reset();
+    machine_ = after;
+  }
+  std::uint64_t Free() { return Must(machine_.fs->FreeSpace("/")); }
+  // Somebody else takes the rest.
+  void LeaveFree(std::uint64_t bytes) {
+    EXPECT_OK(
+        Must(machine_.fs->Open("/others", io::OpenMode::kCreateNew))->Allocate(Free() - bytes));
+    EXPECT_EQ(Free(), bytes);
+  }
+  // As after deletes that needed the reserve. It takes 256 KiB, of which compactions are to get
+  // two thirds.
+  void LoseTheReserve() {
+    EXPECT_OK(machine_.fs->Unlink(kPath / "RESERVE"));
+    LeaveFree(200 << 10);
+  }
+  std::set<std::string> Hints() {
+    std::set<std::string> hints;
+    for (const std::string& name : Must(machine_.fs->List(kPath))) {
+      if (name.ends_with(".hint")) hints.insert(name);
+    }
+    return hints;
+  }
+
+  Machine machine_;
+  Options options_ = testing::SmallOptions();
+  std::unique_ptr<Store> store_;
+  Model model_;
+};
+
+TEST_F(FullDiskRecoveryTest, MissingHintsAreNotWrittenIntoTheSpaceOfTheReserve) {
+  for (int segment = 0; segment < 4; ++segment) {
+    Write(std::to_string(segment) + "k", 100);
+    EXPECT_OK(store_->SealActive());
+  }
+  testing::WaitUntilIdle(*store_);
+  Close();
+  const auto hints = Hints();
+  EXPECT_GE(hints.size(), 4u);
+  for (const std::string& hint : hints) EXPECT_OK(machine_.fs->Unlink(kPath / hint));
+  LoseTheReserve();
+  Reopen();
+  EXPECT_EQ(Hints(), std::set<std::string>());
+  EXPECT_EQ(Contents(*store_), model_);
+  Close();
+  EXPECT_OK(machine_.fs->Unlink("/others"));
+  Reopen();
+  EXPECT_EQ(Hints(), hints) << "with room for the reserve there is room for hints";
+}
+
+TEST_F(FullDiskRecoveryTest, TheSealedLogGetsNoHintFromTheSpaceOfTheReserve) {
+  Write("k", 50);
+  EXPECT_OK(store_->log().SettleTail());  // so that it is sealed where it lies
+  Kill();
+  LoseTheReserve();
+  Reopen();
+  EXPECT_FALSE(store_->GetStats().read_only);
+  EXPECT_EQ(store_->GetStats().recovered_tail_records_copied, 0u);
+  EXPECT_EQ(Hints(), std::set<std::string>());
+  EXPECT_EQ(Contents(*store_), model_);
+}
+
+TEST_F(FullDiskRecoveryTest, ALogThatCanNotBeAllocatedAgainKeepsNothingOfTheDisk) {
+  options_.segment_bytes = 256 << 10;
+  Reopen();
+  Write("k", 50);
+  testing::WaitUntilIdle(*store_);
+  Close();
+  LoseTheReserve();
+  Reopen();
+  EXPECT_FALSE(store_->GetStats().read_only);
+  EXPECT_GE(Free(), 190u << 10);
+  EXPECT_TRUE(testing::Delete(*store_, "k1"));
+  model_.erase("k1");
+  EXPECT_EQ(Contents(*store_), model_);
+}
+
+TEST_F(FullDiskRecoveryTest, TheDefaultReserveHoldsTheCopyOfASegmentOfSmallRecords) {
+  options_.segment_bytes = 2 << 20;
+  options_.reserve_bytes = 0;
+  machine_ = Machine();
+  machine_.fs->SetCapacity(64 << 20);
+  Reopen();
+  Put(*store_, "first", model_["first"] = "v");
+  testing::WaitUntilIdle(*store_);
+  store_->maintenance().Stop();  // which would sync on a full disk
+  LeaveFree(0);
+  // Nothing of it is synced; a hint would take as much again as the records.
+  for (int i = 0; i < 60'000; ++i) {
+    const std::string key = std::to_string(i);
+    ASSERT_EQ(CodeOf(store_->Put(key, "v", {})), StatusCode::kOk) << i;
+    model_[key] = "v";
+  }
+  ASSERT_EQ(store_->log().durable(), 0u);
+  Kill();
+  Reopen();
+  EXPECT_FALSE(store_->GetStats().read_only) << store_->health().error().ToString();
+  EXPECT_EQ(store_->GetStats().recovered_tail_records_copied, model_.size());
+  EXPECT_TRUE(testing::Delete(*store_, "1"));
+  model_.erase("1");
+  EXPECT_EQ(Contents(*store_), model_);
+}
+
+TEST_F(FullDiskRecoveryTest, EachFileIsListedOnceIfTheManifestHasNoRoom) {
+  Write("k", 50);
+  EXPECT_OK(store_->log().SettleTail());
+  Kill();
+  machine_.fs->InjectFault({.operations = {Operation::kCreate},
+                            .path_contains = "MANIFEST",
+                            .status = Status(StatusCode::kNoSpace, "injected"),
+                            .sticky = true});
+  Reopen();
+  EXPECT_TRUE(store_->GetStats().read_only);
+  std::set<std::string> files;
+  for (const SegmentInfo& segment : store_->GetSegments()) {
+    EXPECT_TRUE(files.insert(segment.file).second) << segment.file;
+  }
+  EXPECT_EQ(files.size(), 1u);
+  EXPECT_EQ(Contents(*store_), model_);
+  testing::ExpectConsistent(*store_);
+}
+
+}  // namespace
+}  // namespace freyja::engine
