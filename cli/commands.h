@@ -22,6 +22,9 @@ CLI::Validator NumberWithin(double least, double most);
 
 // Options that several commands share.
 void AddDirectory(CLI::App& command, std::string* directory);
+// A size like 64MiB; 0 unless it is given.
+CLI::Option* AddSize(CLI::App& command, const std::string& name, std::uint64_t* bytes,
+                     const std::string& help);
 void AddSegmentSize(CLI::App& command, std::uint64_t* segment_bytes);
 
 }  // namespace freyja::cli

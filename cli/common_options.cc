@@ -22,6 +22,17 @@ void AddDirectory(CLI::App& command, std::string* directory) {
   command.add_option("DIR", *directory, "The store's directory")->required();
 }
 
+CLI::Option* AddSize(CLI::App& command, const std::string& name, std::uint64_t* bytes,
+                     const std::string& help) {
+  const auto no_minus = [](const std::string& text) {
+    return text.starts_with('-') ? text + " is negative" : std::string();
+  };
+  return command.add_option(name, *bytes, help)
+      ->transform(CLI::AsSizeValue(false))
+      ->transform(CLI::Validator(no_minus, ""))  // asked first
+      ->type_name("SIZE");
+}
+
 void AddSegmentSize(CLI::App& command, std::uint64_t* segment_bytes) {
   command
       .add_option("--segment-size", *segment_bytes,

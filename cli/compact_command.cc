@@ -5,7 +5,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "commands.h"
 #include "file_io.h"
@@ -24,6 +26,11 @@ struct CompactOptions {
   double min_saving = 0;
   std::string temp_dir;
   double timeout_seconds = 0;
+  std::vector<std::uint64_t> segments;
+  std::uint64_t max_bytes = 0;
+  std::uint64_t step_bytes = HotSwapConfig().step_bytes;
+  std::uint64_t bytes_per_second = 0;  // 0: no limit
+  bool plan = false;
   bool json = false;
   bool quiet = false;
   std::uint64_t segment_bytes = 0;
@@ -31,6 +38,7 @@ struct CompactOptions {
 
 constexpr std::chrono::milliseconds kPollInterval{50};
 constexpr double kMaxTimeoutSeconds = 1e9;
+constexpr std::uint64_t kLowestRate = std::uint64_t{1} << 20;
 
 HotSwapConfig ConfigFor(const CompactOptions& options) {
   HotSwapConfig config;
@@ -39,7 +47,10 @@ HotSwapConfig ConfigFor(const CompactOptions& options) {
   // Rounded up: a limit that was asked for must not become "none".
   config.compaction_timeout =
       std::chrono::milliseconds(std::llround(std::ceil(options.timeout_seconds * 1000)));
-  config.seal_active = true;
+  config.segments = options.segments;
+  config.max_input_bytes = options.max_bytes;
+  config.step_bytes = options.step_bytes;
+  config.seal_active = options.segments.empty();
   return config;
 }
 
@@ -66,6 +77,8 @@ nlohmann::ordered_json ReportJson(const CompactionReport& report) {
   const CompactionCounters& counters = report.counters;
   return {
       {"ran", report.ran},
+      {"complete", report.stopped.ok()},
+      {"steps", report.steps},
       {"reason", report.reason},
       {"input_files", report.input_files},
       {"output_files", report.output_files},
@@ -106,21 +119,72 @@ std::string ReportText(const CompactionReport& report) {
       HumanCount(counters.records_copied), kept);
 }
 
+nlohmann::ordered_json PlanJson(const CompactionPlan& plan) {
+  nlohmann::ordered_json segments = nlohmann::ordered_json::array();
+  for (const SegmentPlan& segment : plan.segments) {
+    segments.push_back({{"id", segment.id},
+                        {"chosen", segment.chosen},
+                        {"record_bytes", segment.record_bytes},
+                        {"dead_bytes", segment.dead_bytes},
+                        {"reason", segment.reason}});
+  }
+  return {{"reason", plan.reason},
+          {"bytes_read", plan.bytes_read},
+          {"bytes_written", plan.bytes_written},
+          {"bytes_reclaimed", plan.bytes_reclaimed},
+          {"bytes_written_per_byte_reclaimed", plan.write_cost()},
+          {"disk_bytes_needed", plan.disk_bytes_needed},
+          {"estimated_ms", plan.estimated_time.count()},
+          {"segments", std::move(segments)}};
+}
+
+std::string PlanText(const CompactionPlan& plan) {
+  std::string out = fmt::format("{}\nwould read {}, write at most {}, reclaim at least {}\n",
+                                OneLine(plan.reason), HumanBytes(plan.bytes_read),
+                                HumanBytes(plan.bytes_written), HumanBytes(plan.bytes_reclaimed));
+  if (!plan.segments.empty()) {
+    out += fmt::format("\n{:>10}  {:>10}  {:>10}  {}\n", "SEGMENT", "SIZE", "DEAD", "PLAN");
+  }
+  for (const SegmentPlan& segment : plan.segments) {
+    out += fmt::format("{:>10}  {:>10}  {:>10}  {}\n", segment.id, HumanBytes(segment.record_bytes),
+                       HumanBytes(segment.dead_bytes),
+                       segment.chosen ? "compact" : "stays: " + OneLine(segment.reason));
+  }
+  return out;
+}
+
+int ShowPlan(const CompactOptions& options, const HotSwapCompactor& compactor) {
+  const auto plan = compactor.Plan();
+  if (!plan) return Fail(plan.error(), options.directory);
+  return PrintOut(options.json ? JsonLine(PlanJson(*plan)) : PlanText(*plan));
+}
+
+// Why a job ended before all was done; what its steps reclaimed stays.
+int FailStopped(const CompactOptions& options, const Status& status, bool changed) {
+  const std::string_view what =
+      changed ? "the steps it had made stay" : "it was rolled back and nothing has changed";
+  if (status.code() == StatusCode::kCancelled && InterruptGuard::Interrupted()) {
+    return Fail(kExitInterrupted, fmt::format("{}: interrupted; {}", options.directory, what));
+  }
+  return Fail(status, options.directory);
+}
+
 int Compact(const CompactOptions& options, KVStore& store) {
   HotSwapCompactor compactor(store, ConfigFor(options));
+  if (options.plan) return ShowPlan(options, compactor);
+  if (options.bytes_per_second != 0) {
+    CompactionLimits limits;
+    limits.bytes_per_second = options.bytes_per_second;
+    const Status set = compactor.SetLimits(limits);
+    if (!set.ok()) return Fail(set, options.directory);
+  }
   auto job = compactor.CompactInBackground();
   if (!job) return Fail(job.error(), options.directory);
   const auto report = WaitForJob(*job, options.quiet);
-  if (report) {
-    return PrintOut(options.json ? JsonLine(ReportJson(*report)) : ReportText(*report));
-  }
-  const Status& status = report.error();
-  if (status.code() == StatusCode::kCancelled && InterruptGuard::Interrupted()) {
-    return Fail(kExitInterrupted, options.directory +
-                                      ": interrupted; the compaction was rolled back and nothing "
-                                      "has changed");
-  }
-  return Fail(status, options.directory);
+  if (!report) return FailStopped(options, report.error(), /*changed=*/false);
+  const int printed = PrintOut(options.json ? JsonLine(ReportJson(*report)) : ReportText(*report));
+  if (report->stopped.ok()) return printed;
+  return FailStopped(options, report->stopped, /*changed=*/true);
 }
 
 int RunCompact(const CompactOptions& options) {
@@ -147,19 +211,35 @@ void AddCompactCommand(CLI::App& app, int* exit_status) {
       ->type_name("DIR");
   compact
       ->add_option("--timeout", options->timeout_seconds,
-                   "Roll back if it takes longer than this; default 0: no limit")
+                   "Stop if it takes longer than this; default 0: no limit")
       ->check(NumberWithin(0, kMaxTimeoutSeconds))
       ->type_name("SECONDS");
+  compact
+      ->add_option("--segments", options->segments,
+                   "Compact these segments and no others, by the numbers that 'freyja segments' "
+                   "shows")
+      ->delimiter(',')
+      ->type_name("ID,...");
+  AddSize(*compact, "--max-bytes", &options->max_bytes,
+          "Stop after reading that much; default: no limit");
+  AddSize(*compact, "--step", &options->step_bytes,
+          "Commit whenever about that much has been read (default 256MiB); 0: only at the end");
+  AddSize(*compact, "--rate", &options->bytes_per_second,
+          "Read and write at most that much a second, at least 1MiB; default: no limit")
+      ->check(CLI::Range(kLowestRate, UINT64_MAX));
+  compact->add_flag("--plan", options->plan, "Show what would be done, and change nothing");
   compact->add_flag("--json", options->json, "One JSON object; sizes in bytes");
   compact->add_flag("-q,--quiet", options->quiet, "No progress");
   AddSegmentSize(*compact, &options->segment_bytes);
   compact->footer(
       "The segment being written is sealed first, so that its dead records go as well. That\n"
       "there is nothing to reclaim is no failure: the exit code is 0. Ctrl-C or a time limit\n"
-      "rolls back: nothing has changed then, and the exit code is 130 or 4.\n\n"
+      "loses the step in progress, and the exit code is 130 or 4; the next run goes on.\n\n"
       "Examples:\n"
       "  freyja compact db\n"
-      "  freyja compact db --min-saving 0.3 --timeout 600\n"
+      "  freyja compact db --plan\n"
+      "  freyja compact db --min-saving 0.3 --timeout 600 --rate 50MiB\n"
+      "  freyja compact db --segments 3,7\n"
       "  freyja compact db --json | jq .space_saved");
   compact->callback([options, exit_status] { *exit_status = RunCompact(*options); });
 }

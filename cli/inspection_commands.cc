@@ -13,12 +13,21 @@ namespace {
 struct InspectionOptions {
   std::string directory;
   bool json = false;
+  std::string format;
 };
 
 int RunStats(const InspectionOptions& options) {
+  if (options.json && options.format != "" && options.format != "json") {
+    throw CLI::ValidationError("--json and --format " + options.format + " contradict each other");
+  }
   return WithStore(options.directory, Access::kRead, 0, [&](KVStore& store) {
     const Stats stats = store.GetStats();
-    return PrintOut(options.json ? JsonLine(StatsJson(stats)) : StatsText(stats));
+    if (options.format == "prometheus") {
+      const auto text = StatsPrometheus(stats, store.GetSegments(), options.directory);
+      return text ? PrintOut(*text) : Fail(text.error(), options.directory);
+    }
+    const bool json = options.json || options.format == "json";
+    return PrintOut(json ? JsonLine(StatsJson(stats)) : StatsText(stats));
   });
 }
 
@@ -38,13 +47,18 @@ void AddInspectionCommands(CLI::App& app, int* exit_status) {
   auto options = std::make_shared<InspectionOptions>();
   CLI::App* stats = app.add_subcommand("stats", "Show how big the store is and how it fares");
   AddDirectory(*stats, &options->directory);
-  stats->add_flag("--json", options->json, "One JSON object; sizes in bytes");
+  stats->add_option("--format", options->format, "text (default), json or prometheus")
+      ->check(CLI::IsMember({"text", "json", "prometheus"}))
+      ->type_name("FORMAT");
+  stats->add_flag("--json", options->json, "The same as --format json: one object, sizes in bytes");
   stats->footer(
       "The store is opened read-only, so that the counters of writes and compactions show\n"
-      "what this very open did.\n\n"
+      "what this very open did. In Prometheus' text form every series has the label store,\n"
+      "the absolute path of the directory.\n\n"
       "Examples:\n"
       "  freyja stats db\n"
-      "  freyja stats db --json | jq .dead_bytes");
+      "  freyja stats db --json | jq .dead_bytes\n"
+      "  freyja stats db --format prometheus > metrics.prom");
   stats->callback([options, exit_status] { *exit_status = RunStats(*options); });
 
   CLI::App* segments = app.add_subcommand("segments", "List the segment files and what they hold");

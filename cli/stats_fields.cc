@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <string_view>
 
+#include "freyja/metrics.h"
 #include "text.h"
 
 namespace freyja::cli {
@@ -161,6 +163,14 @@ std::string SegmentsText(const std::vector<SegmentInfo>& segments) {
                              : Bar(segment.live_bytes, segment.record_bytes, kBarWidth));
   }
   return out;
+}
+
+Result<std::string> StatsPrometheus(const Stats& stats, const std::vector<SegmentInfo>& segments,
+                                    const std::string& directory) {
+  std::filesystem::path path = std::filesystem::absolute(directory).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();  // "db/" is "db"
+  const std::string label = path.string();
+  return PrometheusText(stats, segments, IsUtf8(label) ? label : Escape(label));
 }
 
 std::string JsonLine(const Json& json) {

@@ -7,6 +7,7 @@ Result<std::unique_ptr<KVStore>> OpenStore(const std::string& directory, Access 
   Options options;
   options.read_only = access == Access::kRead;
   options.create_if_missing = access == Access::kCreate;
+  options.scheduler.enabled = false;  // a command does what it was told, and nothing else
   if (segment_bytes != 0) options.segment_bytes = segment_bytes;
   return KVStore::Open(directory, options);
 }

@@ -26,6 +26,7 @@ Options ChooseOptions(Input& in) {
   Options options;
   const unsigned choice = in.U8();
   options.create_if_missing = true;
+  options.scheduler.enabled = false;
   // Nothing happens by time, so that an input means the same every time.
   options.sync = (choice & 3) == 3 ? freyja::Sync::kAlways : freyja::Sync::kNone;
   options.segment_bytes = std::uint64_t{16 << 10} << ((choice >> 2) % 3);

@@ -11,8 +11,9 @@ set -eu
 build="build-essential g++ make cmake ninja-build ccache pkgconf git apt
   libisal-dev libxxhash-dev
   libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev"
-# Test frameworks, and what the test scripts call.
+# Test frameworks, and what the test scripts call: of prometheus, promtool.
 test="libgtest-dev libgmock-dev librapidcheck-dev python3 strace binutils e2fsprogs"
+command -v promtool >/dev/null || test="$test prometheus"
 # clang for thread-safety analysis, formatting, static checks and sanitizers.
 lint="clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev llvm-19"
 # The harness, and the stores that freyja-bench compares with.
@@ -77,6 +78,16 @@ update() {
 }
 
 say "FreyjaDB needs Debian packages for: $*. Installing what is missing:$packages"
+case "$packages " in
+  *" prometheus "*)
+    # The package has a server, too, which would start now and at every boot.
+    if [ -d /run/systemd/system ]; then
+      $as_root systemctl --quiet mask prometheus.service ||
+        fail "could not keep the Prometheus server from starting (systemctl's message is above)"
+      say "masked prometheus.service: only promtool is needed (systemctl unmask undoes it)"
+    fi
+    ;;
+esac
 updated=0
 if ! apt-cache show $packages >/dev/null 2>&1; then
   update

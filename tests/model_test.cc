@@ -402,6 +402,7 @@ class ModelRun {
   std::string Open() {
     Options options;
     options.create_if_missing = true;
+    options.scheduler.enabled = false;
     options.sync = dice_.OneOf(Sync::kNone, Sync::kNone, Sync::kNone, Sync::kInterval);
     options.sync_interval = std::chrono::milliseconds(5);
     options.segment_bytes = std::uint64_t{16 << 10} << dice_.Below(3);
@@ -542,6 +543,7 @@ TEST(ModelTest, AStoreOnDiskAgreesWithAMap) {
 TEST(BoundedCompactionTest, ATombstoneIsNotRewrittenAgainAndAgainInPlaceOfWhatItHides) {
   Options options;
   options.create_if_missing = true;
+  options.scheduler.enabled = false;
   options.segment_bytes = 64 << 10;
   options.reserve_bytes = 64 << 10;
   const auto opened = api::OpenStore("/store", options,

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "freyja/scheduler_options.h"
 #include "freyja/status.h"
 
 namespace freyja {
@@ -28,13 +29,25 @@ struct HotSwapConfig {
   // Share of a job's input bytes it must be expected to reclaim, 0 to 1. A segment
   // is taken if its own share reaches this. A job never runs without gain.
   double min_space_saving = 0.25;
-  // Time limit of a job, after which it rolls back with kTimedOut. 0: none.
-  // A job past its commit point is finished, never undone.
+  // Time limit of a job, after which the step in progress rolls back. 0: none.
+  // A step past its commit point is finished, never undone.
   std::chrono::milliseconds compaction_timeout{0};
   // Roll first, so that the garbage of the active segment can be taken as well.
   bool seal_active = false;
-  // Input bytes of one job at most. 0: no bound.
+  // Input bytes of one job at most, but at least one segment. 0: no bound.
   std::uint64_t max_input_bytes = 0;
+  // Input bytes of one step of a job, but at least one segment. Each step is a hot swap that
+  // commits by itself; what it reclaimed stays whatever happens to later ones. It bounds the
+  // space that a job needs beside its inputs. 0: the whole job is one step.
+  std::uint64_t step_bytes = std::uint64_t{256} << 20;
+  // Ids (SegmentInfo::id) of the sealed segments that may be compacted. Empty: all.
+  // Unknown ones, and ones that are not sealed, are refused with kInvalidArgument.
+  std::vector<std::uint64_t> segments = {};
+  // Also merge segments of less than a quarter of a full one where that makes them fewer, though
+  // nothing in them may be dead.
+  bool combine_small = false;
+  // Why the job is wanted; stands in front of the reasons in events and reports.
+  std::string reason = {};
 };
 
 enum class CompactionEventType : std::uint8_t {
@@ -47,6 +60,10 @@ enum class CompactionEventType : std::uint8_t {
   kFailed,      // ended by an error; followed by kRolledBack unless it had committed
   kCancelled,   // ended by Cancel, Close or the time limit; followed by kRolledBack
   kRolledBack,  // outputs removed; store, index and statistics are as before the job
+  // Of the scheduler, with job_id 0 where no job is concerned:
+  kPlanned,    // it has decided to compact; `reason` says why
+  kThrottled,  // the rate of compactions changed by half or more; `reason` has the rate
+  kEscalated,  // the space on disk comes near a ceiling, is above it, or can't be brought below
 };
 std::string_view CompactionEventTypeName(CompactionEventType type);
 
@@ -61,6 +78,7 @@ struct CompactionCounters {
   std::uint64_t tombstones_kept = 0;
 };
 
+// A job reports every step that it makes from kStarted to its end.
 struct CompactionEvent {
   CompactionEventType type = CompactionEventType::kStarted;
   std::uint64_t job_id = 0;  // unique while the store is open
@@ -85,7 +103,10 @@ struct CompactionProgress {
 
 struct CompactionReport {
   std::uint64_t job_id = 0;
-  bool ran = false;    // false: nothing was worth compacting
+  bool ran = false;         // false: nothing was worth compacting
+  std::uint64_t steps = 0;  // that committed
+  // kCancelled or kTimedOut if it ended before all was done; the steps it made stay. Ok otherwise.
+  Status stopped;
   std::string reason;  // why the segments were chosen, or why none was
   std::vector<std::string> input_files;
   std::vector<std::string> output_files;
@@ -98,6 +119,32 @@ struct CompactionReport {
   std::chrono::microseconds longest_publish_pause{};  // longest hold of one page lock
 };
 
+// Why a segment's dead bytes stay, or that they are about to go.
+struct SegmentPlan {
+  std::uint64_t id = 0;
+  bool chosen = false;
+  std::uint64_t record_bytes = 0;
+  std::uint64_t dead_bytes = 0;
+  std::string reason;  // why it is not chosen
+};
+
+struct CompactionPlan {
+  std::vector<SegmentPlan> segments;  // every segment with dead bytes, or chosen, in order of ids
+  std::uint64_t bytes_read = 0;
+  std::uint64_t bytes_written = 0;    // at most; hints not counted
+  std::uint64_t bytes_reclaimed = 0;  // at least
+  std::uint64_t disk_bytes_needed = 0;
+  std::string reason;
+  // At the speed of the jobs since the store was opened, or at the rate limit; zero: not known.
+  std::chrono::milliseconds estimated_time{0};
+  // Bytes written for each byte reclaimed.
+  double write_cost() const {
+    return bytes_reclaimed == 0
+               ? 0.0
+               : static_cast<double>(bytes_written) / static_cast<double>(bytes_reclaimed);
+  }
+};
+
 // Handle of a running or finished job; copies refer to the same job. It may
 // outlive the store. Thread-safe.
 class CompactionJob {
@@ -106,14 +153,16 @@ class CompactionJob {
 
   std::uint64_t id() const;
   // Waits until the job has ended; any number of times, from any thread.
-  // kCancelled, kTimedOut, kAborted and errors mean: rolled back, nothing changed; unless
+  // A job that was cancelled or ran out of time after its first step has a report, see
+  // CompactionReport::stopped. Otherwise kCancelled, kTimedOut, kAborted and errors mean: the
+  // step in progress was rolled back and changed nothing unless
   // the store turned read-only (KVStore::GetStats), when a reopen decides which files count;
   // and kOutOfMemory may say that there was no memory for the report alone: wait again.
   [[nodiscard]] Result<CompactionReport> Wait() const;
   // Empty if it has not ended within `timeout`.
   [[nodiscard]] std::optional<Result<CompactionReport>> WaitFor(
       std::chrono::milliseconds timeout) const;
-  // Asks the job to roll back. No effect once it has committed.
+  // Asks the job to end, rolling back the step in progress unless that has committed.
   void Cancel() const;
   [[nodiscard]] CompactionProgress Progress() const;
 
@@ -137,6 +186,18 @@ class HotSwapCompactor {
 
   // Events of every job of the store, whoever started it. Remove returns when no
   // call to the listener is under way any more; called from within it, at once.
+  // What Compact would do now, and for every other segment why it would be left alone. Changes
+  // nothing; reads hints where tombstones matter.
+  [[nodiscard]] Result<CompactionPlan> Plan() const;
+
+  // Stops all compaction of the store, wherever it is, until Resume: jobs wait, the scheduler
+  // starts none. Cancel and Close still end jobs. Not kept when the store is closed.
+  void Pause();
+  void Resume();
+  // Takes effect at once, on jobs that run as well. kInvalidArgument: nonsensical limits.
+  [[nodiscard]] Status SetLimits(const CompactionLimits& limits);
+  [[nodiscard]] CompactionLimits limits() const;
+
   std::uint64_t AddListener(CompactionListener listener);
   void RemoveListener(std::uint64_t listener_id);
 

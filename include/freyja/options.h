@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "freyja/scheduler_options.h"
+
 namespace freyja {
 
 // Limits. A call outside them fails with kInvalidArgument and changes nothing.
@@ -51,6 +53,9 @@ struct Options {
 
   // Threads that load hints at open. 0: one per core, at most 8.
   unsigned recovery_threads = 0;
+
+  // When the store compacts by itself. Checked at Open, against the disk as well.
+  SchedulerOptions scheduler = {};
 };
 
 struct WriteOptions {

@@ -1,6 +1,7 @@
 // Statistics of a store and of its segments.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -33,6 +34,19 @@ struct SegmentInfo {
   std::uint64_t lowest_sequence = 0;
   std::uint64_t highest_sequence = 0;
   std::uint64_t pins = 0;  // pinned reads that hold the segment
+};
+
+// What the scheduler is doing, and what it has cost since the store was opened.
+struct SchedulerStats {
+  bool running = false;  // switched on, and the store can be written to
+  bool paused = false;
+  std::string decision;                      // the latest: why it compacts, or why not
+  std::chrono::milliseconds backoff{0};      // until it tries again
+  std::uint64_t bytes_per_second = 0;        // what jobs may read and write now; 0: no limit
+  std::chrono::microseconds throttled{0};    // that jobs have waited for the rate, or in a pause
+  std::chrono::microseconds write_delay{0};  // of every write now, because of the space ceiling
+  std::uint64_t delayed_writes = 0;
+  std::chrono::microseconds write_delay_total{0};
 };
 
 // Counters start at zero when the store is opened; sizes are of now.
@@ -73,6 +87,8 @@ struct Stats {
   // What recovery had to do at the last open.
   std::uint64_t recovered_tail_bytes_discarded = 0;
   std::uint64_t recovered_tail_records_copied = 0;
+
+  SchedulerStats scheduler;
 
   bool read_only = false;
   // The latest background failure; the reason, if the store turned read-only.

@@ -28,6 +28,7 @@ class CompactionRegression : public ::testing::Test {
   void Open(std::uint64_t segment_bytes = 64 << 10, std::uint64_t reserve_bytes = 0) {
     Options options;
     options.create_if_missing = true;
+    options.scheduler.enabled = false;
     options.sync = Sync::kNone;
     options.segment_bytes = segment_bytes;
     options.reserve_bytes = reserve_bytes;

@@ -37,6 +37,12 @@ std::string_view CompactionEventTypeName(CompactionEventType type) {
       return "cancelled";
     case CompactionEventType::kRolledBack:
       return "rolled_back";
+    case CompactionEventType::kPlanned:
+      return "planned";
+    case CompactionEventType::kThrottled:
+      return "throttled";
+    case CompactionEventType::kEscalated:
+      return "escalated";
   }
   return "unknown";
 }
@@ -79,6 +85,21 @@ Result<CompactionReport> HotSwapCompactor::Compact() {
   FREYJA_ASSIGN_OR_RETURN(const CompactionJob job, CompactInBackground());
   return job.Wait();
 }
+
+Result<CompactionPlan> HotSwapCompactor::Plan() const {
+  try {
+    return store_.parts().jobs.DryRun(config_);
+  } catch (const std::exception& error) {
+    return std::unexpected(Status(StatusCode::kOutOfMemory, error.what()));
+  }
+}
+
+void HotSwapCompactor::Pause() { store_.parts().scheduler.SetPaused(true); }
+void HotSwapCompactor::Resume() { store_.parts().scheduler.SetPaused(false); }
+Status HotSwapCompactor::SetLimits(const CompactionLimits& limits) {
+  return store_.parts().scheduler.SetLimits(limits);
+}
+CompactionLimits HotSwapCompactor::limits() const { return store_.parts().scheduler.limits(); }
 
 std::uint64_t HotSwapCompactor::AddListener(CompactionListener listener) {
   return store_.parts().events.Add(std::move(listener));

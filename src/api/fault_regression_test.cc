@@ -18,6 +18,7 @@ class FaultRegression : public ::testing::Test {
   Result<std::unique_ptr<KVStore>> Open() {
     Options options;
     options.create_if_missing = true;
+    options.scheduler.enabled = false;
     options.sync = Sync::kNone;
     return api::OpenStore("/store", options,
                           {.file_system = fs_,

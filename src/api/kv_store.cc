@@ -26,6 +26,21 @@ auto Guarded(Call&& call) -> decltype(call()) {
   }
 }
 
+template <class Call>
+auto TimedRead(api::StoreParts& parts, Call&& call) -> decltype(call()) {
+  return parts.latencies.Measure(engine::LatencySampler::Kind::kRead,
+                                 [&] { return Guarded(std::forward<Call>(call)); });
+}
+
+// A delay because of the space ceiling is part of the write's latency.
+template <class Call>
+auto TimedWrite(api::StoreParts& parts, Call&& call) -> decltype(call()) {
+  return parts.latencies.Measure(engine::LatencySampler::Kind::kWrite, [&] {
+    parts.scheduler.DelayWriter();
+    return Guarded(std::forward<Call>(call));
+  });
+}
+
 Status CheckOptions(const Options& options) {
   const auto invalid = [](std::string message) {
     return Status(StatusCode::kInvalidArgument, std::move(message));
@@ -44,7 +59,15 @@ Status CheckOptions(const Options& options) {
   if (options.read_only && options.create_if_missing) {
     return invalid("Options::read_only and create_if_missing contradict each other");
   }
-  return Status::Ok();
+  return compaction::CheckOptions(options.scheduler);
+}
+
+// What only makes sense or not beside the data and the disk.
+Status CheckScheduler(engine::Store& store) {
+  const SchedulerOptions& options = store.options().scheduler;
+  const auto capacity = store.directory().file_system().Capacity(store.directory().path());
+  return compaction::CheckAgainstDisk(options.limits, options.free_disk_floor,
+                                      store.GetStats().live_bytes, capacity.value_or(0));
 }
 
 }  // namespace
@@ -55,7 +78,11 @@ Result<std::unique_ptr<KVStore>> api::OpenStore(const std::filesystem::path& pat
   return Guarded([&]() -> Result<std::unique_ptr<KVStore>> {
     FREYJA_RETURN_IF_ERROR(CheckOptions(options));
     FREYJA_ASSIGN_OR_RETURN(auto store, engine::Store::Open(path, options, std::move(environment)));
-    return std::make_unique<KVStore>(std::make_unique<StoreParts>(std::move(store)));
+    const bool schedules = options.scheduler.enabled && store->CheckWritable().ok();
+    if (schedules) FREYJA_RETURN_IF_ERROR(CheckScheduler(*store));
+    auto parts = std::make_unique<StoreParts>(std::move(store));
+    if (schedules) FREYJA_RETURN_IF_ERROR(parts->scheduler.Start());
+    return std::make_unique<KVStore>(std::move(parts));
   });
 }
 
@@ -77,23 +104,23 @@ KVStore::~KVStore() {
 }
 
 Status KVStore::Put(std::string_view key, std::string_view value, const WriteOptions& options) {
-  return Guarded([&] { return parts_->store->Put(key, value, options); });
+  return TimedWrite(*parts_, [&] { return parts_->store->Put(key, value, options); });
 }
 
 Result<bool> KVStore::Delete(std::string_view key, const WriteOptions& options) {
-  return Guarded([&] { return parts_->store->Delete(key, options); });
+  return TimedWrite(*parts_, [&] { return parts_->store->Delete(key, options); });
 }
 
 Status KVStore::Write(const WriteBatch& batch, const WriteOptions& options) {
-  return Guarded([&] { return parts_->store->Write(batch, options); });
+  return TimedWrite(*parts_, [&] { return parts_->store->Write(batch, options); });
 }
 
 Result<bool> KVStore::Get(std::string_view key, std::string& value) const {
-  return Guarded([&] { return parts_->store->Get(key, value); });
+  return TimedRead(*parts_, [&] { return parts_->store->Get(key, value); });
 }
 
 Result<std::optional<std::string>> KVStore::Get(std::string_view key) const {
-  return Guarded([&]() -> Result<std::optional<std::string>> {
+  return TimedRead(*parts_, [&]() -> Result<std::optional<std::string>> {
     std::string value;
     FREYJA_ASSIGN_OR_RETURN(const bool found, parts_->store->Get(key, value));
     if (!found) return std::nullopt;
@@ -102,7 +129,7 @@ Result<std::optional<std::string>> KVStore::Get(std::string_view key) const {
 }
 
 Result<std::optional<PinnedValue>> KVStore::GetPinned(std::string_view key) const {
-  return Guarded([&]() -> Result<std::optional<PinnedValue>> {
+  return TimedRead(*parts_, [&]() -> Result<std::optional<PinnedValue>> {
     FREYJA_ASSIGN_OR_RETURN(auto pinned, parts_->store->GetPinned(key));
     if (!pinned) return std::nullopt;
     return PinnedValue(std::move(pinned->pin), pinned->value);
@@ -134,7 +161,11 @@ Status KVStore::VerifyChecksums() const {
   return Guarded([&] { return parts_->store->VerifyChecksums(); });
 }
 
-Stats KVStore::GetStats() const { return parts_->store->GetStats(); }
+Stats KVStore::GetStats() const {
+  Stats stats = parts_->store->GetStats();
+  stats.scheduler = parts_->scheduler.stats();
+  return stats;
+}
 std::vector<SegmentInfo> KVStore::GetSegments() const { return parts_->store->GetSegments(); }
 std::uint64_t KVStore::SwapCounter() const { return parts_->store->totals().swap_counter.load(); }
 const std::filesystem::path& KVStore::path() const { return parts_->store->directory().path(); }
@@ -142,6 +173,7 @@ std::size_t KVStore::max_value_bytes() const { return parts_->store->max_value_b
 
 Status KVStore::Close() {
   return Guarded([&] {
+    parts_->scheduler.Shutdown();
     parts_->jobs.Shutdown();
     const Status closed = parts_->store->Close();
     parts_->events.Shutdown();

@@ -6,7 +6,9 @@
 
 #include "compaction/events.h"
 #include "compaction/job_manager.h"
+#include "compaction/scheduler.h"
 #include "engine/environment.h"
+#include "engine/latency.h"
 #include "engine/store.h"
 #include "freyja/kv_store.h"
 
@@ -15,11 +17,15 @@ namespace freyja::api {
 // In the order of their lives: jobs use the store, both emit events.
 struct StoreParts {
   explicit StoreParts(std::unique_ptr<engine::Store> opened)
-      : store(std::move(opened)), jobs(*store, events) {}
+      : store(std::move(opened)),
+        jobs(*store, events),
+        scheduler(*store, jobs, events, latencies, store->options().scheduler) {}
 
   compaction::EventDispatcher events;
   std::unique_ptr<engine::Store> store;
+  engine::LatencySampler latencies;
   compaction::JobManager jobs;
+  compaction::Scheduler scheduler;
 };
 
 // KVStore::Open on a given file system, clock and source of randomness.

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/status_macros.h"
+#include "compaction/throttle.h"
 #include "engine/segment_file.h"
 #include "format/segment_header.h"
 
@@ -20,7 +21,6 @@ namespace {
 // Hiders are decided in chunks, so that a segment full of tombstones needs no more memory.
 constexpr std::size_t kHiderChunk = std::size_t{1} << 16;
 constexpr auto kProgressInterval = std::chrono::milliseconds(100);
-constexpr std::uint64_t kManifestRoom = std::uint64_t{64} << 10;
 
 std::set<std::uint64_t> AsSet(const std::vector<std::uint64_t>& ids) {
   return {ids.begin(), ids.end()};
@@ -28,12 +28,20 @@ std::set<std::uint64_t> AsSet(const std::vector<std::uint64_t>& ids) {
 
 }  // namespace
 
+Step OnlyStep(const HotSwapConfig& config) {
+  return {.scope = {.min_space_saving = config.min_space_saving,
+                    .max_input_bytes = config.max_input_bytes,
+                    .only = {config.segments.begin(), config.segments.end()},
+                    .combine_small = config.combine_small}};
+}
+
 HotSwapJob::HotSwapJob(engine::Store& store, const ExpiryClock& expiry, EventDispatcher& events,
-                       JobState& state)
+                       JobState& state, Step step)
     : store_(store),
       expiry_(expiry),
       events_(events),
       state_(state),
+      step_(std::move(step)),
       start_(steady_clock::now()),
       last_progress_(start_) {}
 
@@ -42,7 +50,7 @@ Status HotSwapJob::CheckStop() const {
   const auto limit = state_.config().compaction_timeout;
   // Not compared in nanoseconds, in which a long limit overflows.
   const auto elapsed =
-      std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - start_);
+      std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - step_.job_start);
   if (limit.count() > 0 && elapsed >= limit) {
     return Status(StatusCode::kTimedOut,
                   "the job ran longer than its limit of " + std::to_string(limit.count()) + " ms");
@@ -73,82 +81,19 @@ Status HotSwapJob::RemoveStrayOutputs() {
   return Status::Ok();
 }
 
-std::vector<SegmentFacts> HotSwapJob::GatherFacts() const {
-  std::vector<SegmentFacts> facts;
-  store_.segments().ForEach([&](const Segment& segment) {
-    if (segment.state() != SegmentState::kSealed) return;
-    const format::SealedSegment& sealed = segment.sealed();
-    facts.push_back({.id = sealed.id,
-                     .record_bytes = sealed.data_bytes - format::kSegmentHeaderBytes,
-                     .live_bytes = segment.live_bytes(),
-                     .live_records = segment.live_records(),
-                     .tombstone_bytes = sealed.tombstone_bytes,
-                     .lowest_sequence = sealed.lowest_sequence,
-                     .highest_sequence = sealed.highest_sequence});
-    // Where the mapping failed, keys can't be told apart any more, and a put may have left two
-    // slots for one: what is older there must not become readable again.
-    if (segment.damaged() || segment.mapping().faulted()) {
-      facts.back().record_bytes = 0;  // nothing to gain, so it is no victim
-      facts.back().tombstone_bytes = 0;
-    }
-  });
-  return facts;
-}
-
-// The plan takes every tombstone of a segment with older neighbours for needed. Where that
-// alone keeps a segment out, the rule itself is asked.
-void HotSwapJob::DiscountDroppableTombstones(std::vector<SegmentFacts>& facts,
-                                             const Plan& plan) const {
-  const format::Manifest manifest = store_.manifest().Current();
-  for (SegmentFacts& segment : facts) {
-    const bool chosen = std::ranges::binary_search(plan.victims, segment.id);
-    const double share =
-        static_cast<double>(segment.tombstone_bytes) / static_cast<double>(segment.record_bytes);
-    if (chosen || segment.tombstone_bytes == 0 || share < state_.config().min_space_saving / 2)
-      continue;
-    const auto sealed = std::ranges::find(manifest.sealed, segment.id, &format::SealedSegment::id);
-    if (sealed == manifest.sealed.end()) continue;
-    const auto entries =
-        engine::ReadHintEntries(store_.directory(), engine::HintHeaderOf(store_.uuid(), *sealed));
-    if (!entries) continue;
-
-    std::set<std::uint64_t> victims = AsSet(plan.victims);
-    victims.insert(segment.id);
-    TombstoneRule rule(store_.directory(), manifest, std::move(victims));
-    std::vector<TombstoneRule::Candidate> candidates;
-    std::vector<std::uint64_t> bytes;
-    for (const format::HintEntry& entry : *entries) {
-      if (!entry.is_tombstone) continue;
-      candidates.push_back({.hash = entry.hash, .sequence = entry.sequence});
-      bytes.push_back(std::uint64_t{entry.length_units} * format::kRecordAlignment);
-    }
-    const std::vector<bool> may_drop = rule.MayDrop(candidates);
-    for (std::size_t i = 0; i < may_drop.size(); ++i) {
-      if (may_drop[i]) segment.tombstone_bytes -= std::min(segment.tombstone_bytes, bytes[i]);
-    }
-  }
-}
-
 Status HotSwapJob::MakePlan() {
   state_.SetPhase("planning");
-  if (state_.config().seal_active) FREYJA_RETURN_IF_ERROR(store_.SealActive());
+  const HotSwapConfig& config = state_.config();
+  if (step_.is_first && config.seal_active) FREYJA_RETURN_IF_ERROR(store_.SealActive());
   FREYJA_RETURN_IF_ERROR(RemoveStrayOutputs());
-  io::FileSystem& fs = store_.directory().file_system();
-  FREYJA_ASSIGN_OR_RETURN(const std::uint64_t free, fs.FreeSpace(store_.directory().path()));
-  const std::uint64_t held_back = store_.reserve().whole() ? store_.reserve().bytes() : 0;
-  const std::uint64_t room = free + held_back;
-  const PlanLimits limits{.min_space_saving = state_.config().min_space_saving,
-                          .max_input_bytes = state_.config().max_input_bytes,
-                          .max_output_bytes = room - std::min(room, kManifestRoom)};
-  std::vector<SegmentFacts> facts = GatherFacts();
-  Plan certain = compaction::MakePlan(facts, limits);
-  DiscountDroppableTombstones(facts, certain);
-  plan_ = compaction::MakePlan(facts, limits);
-  // What was discounted may be dropped only if all of these are compacted, too. Else a
-  // segment of tombstones could take their place, gain nothing, and do so in every job.
-  if (!std::ranges::includes(plan_.victims, certain.victims)) plan_ = std::move(certain);
+  planned_at_ = store_.log().appended();
+  PlanScope scope = step_.scope;
+  scope.expired_by = &expiry_;
+  FREYJA_ASSIGN_OR_RETURN(Survey survey, SurveyStore(store_, scope));
+  plan_ = std::move(survey.plan);
+  if (!config.reason.empty()) plan_.reason = config.reason + "; " + plan_.reason;
   if (plan_.victims.empty()) return Status::Ok();
-  if (plan_.disk_bytes + kManifestRoom > free) loan_.emplace(store_.reserve());
+  if (plan_.disk_bytes + kManifestRoom > survey.free_bytes) loan_.emplace(store_.reserve());
 
   for (engine::PinnedSegment& segment : store_.PinSegments()) {
     if (std::ranges::binary_search(plan_.victims, segment->id()))
@@ -161,8 +106,16 @@ Status HotSwapJob::MakePlan() {
     input_files_.push_back(victim->name());
     bytes_before_ += victim->sealed().data_bytes;
   }
-  state_.SetTotal(plan_.input_bytes);
+  if (step_.is_first) state_.SetTotal(step_.is_last ? plan_.input_bytes : TotalOfAllSteps());
   return Status::Ok();
+}
+
+// For the progress only: the segments that this step leaves for the next ones.
+std::uint64_t HotSwapJob::TotalOfAllSteps() const {
+  PlanScope scope = step_.scope;
+  scope.max_input_bytes = state_.config().max_input_bytes;
+  const auto all = SurveyStore(store_, scope);
+  return all ? std::max(all->plan.input_bytes, plan_.input_bytes) : plan_.input_bytes;
 }
 
 // --- Copy -----------------------------------------------------------------------------
@@ -182,9 +135,18 @@ Status HotSwapJob::CopyVictim(Segment& victim) {
   return scanned;
 }
 
+// What has been read and written since the last call is paid for in bursts.
+Status HotSwapJob::Pace() {
+  const std::uint64_t moved = counters_.bytes_read + counters_.bytes_copied + bytes_verified_;
+  if (moved - bytes_paid_ < Throttle::kBurstBytes) return Status::Ok();
+  const std::uint64_t bytes = moved - std::exchange(bytes_paid_, moved);
+  return state_.throttle().Pay(bytes, [&] { return CheckStop(); });
+}
+
 Status HotSwapJob::CopyRecord(const Segment& victim, const ScannedRecord& scanned) {
   if (counters_.records_read % 64 == 0) {
     FREYJA_RETURN_IF_ERROR(CheckStop());
+    FREYJA_RETURN_IF_ERROR(Pace());
     EmitProgress();
   }
   const format::Record& record = scanned.record;
@@ -243,6 +205,7 @@ Result<HotSwapJob::Output*> HotSwapJob::OutputFor(std::size_t bytes) {
            .temp_dir = state_.config().temp_dir}));
   outputs_.push_back({.writer = std::move(writer), .segment = nullptr, .moves = {}});
   output_files_.push_back(format::DataFileName(id));
+  output_ids_.push_back(id);
   return &outputs_.back();
 }
 
@@ -307,6 +270,8 @@ Status HotSwapJob::SealOutputs() {
     FREYJA_RETURN_IF_ERROR(output.writer->Verify());
     FREYJA_RETURN_IF_ERROR(output.writer->MoveIntoPlace());
     bytes_after_ += output.writer->sealed().data_bytes;
+    bytes_verified_ += output.writer->sealed().data_bytes;
+    FREYJA_RETURN_IF_ERROR(Pace());
   }
   return outputs_.empty() ? Status::Ok() : store_.directory().Sync();
 }

@@ -29,20 +29,44 @@
 #include "compaction/expiry.h"
 #include "compaction/job_state.h"
 #include "compaction/planner.h"
+#include "compaction/survey.h"
 #include "compaction/tombstone_rule.h"
 #include "engine/sealed_writer.h"
 #include "engine/store.h"
 
 namespace freyja::compaction {
 
+// One of the steps of a job (steps.h), each of which commits by itself.
+struct Step {
+  PlanScope scope;
+  std::chrono::steady_clock::time_point job_start = std::chrono::steady_clock::now();
+  bool is_first = true;
+  bool is_last = true;  // as far as is known before it
+};
+Step OnlyStep(const HotSwapConfig& config);
+
 // Runs on one thread, once. Memory: 24 bytes for every record copied until it is published,
 // 32 more until its output is sealed, and a few buffers of 2 MiB.
 class HotSwapJob {
  public:
   HotSwapJob(engine::Store& store, const ExpiryClock& expiry, EventDispatcher& events,
-             JobState& state);
+             JobState& state, Step step);
+  // The whole job in one step.
+  HotSwapJob(engine::Store& store, const ExpiryClock& expiry, EventDispatcher& events,
+             JobState& state)
+      : HotSwapJob(store, expiry, events, state, OnlyStep(state.config())) {}
 
+  // Rolls back, unless it has committed.
+  ~HotSwapJob();
+  HotSwapJob(const HotSwapJob&) = delete;
+  HotSwapJob& operator=(const HotSwapJob&) = delete;
+
+  // The statistics and events of one hot swap, whether it is all of its job or a step.
   Result<CompactionReport> Run();
+
+  // Number of the newest record when the victims were chosen; 0: they were not.
+  std::uint64_t planned_at() const { return planned_at_; }
+  const std::vector<std::uint64_t>& output_ids() const { return output_ids_; }
 
  private:
   // A segment being written, and where its records came from.
@@ -69,8 +93,7 @@ class HotSwapJob {
   // job.cc
   Status MakePlan();
   Status RemoveStrayOutputs();
-  std::vector<SegmentFacts> GatherFacts() const;
-  void DiscountDroppableTombstones(std::vector<SegmentFacts>& facts, const Plan& plan) const;
+  std::uint64_t TotalOfAllSteps() const;
   Status Copy();
   Status CopyVictim(engine::Segment& victim);
   Status CopyRecord(const engine::Segment& victim, const engine::ScannedRecord& scanned);
@@ -78,6 +101,7 @@ class HotSwapJob {
   bool IsSuperseded(const format::Record& record, std::uint64_t hash) const;
   Status ResolveHiders();
   Result<Output*> OutputFor(std::size_t bytes);
+  Status Pace();
   void EmitProgress();
   Status SealOutputs();
 
@@ -87,7 +111,7 @@ class HotSwapJob {
   engine::ManifestStore::CommitResult Commit();
   void Publish();
   Status Retire();
-  void RollBack();
+  void RollBack() noexcept;
 
   void Emit(CompactionEventType type, std::string reason = {});
   CompactionReport Report() const;
@@ -97,10 +121,12 @@ class HotSwapJob {
   const ExpiryClock& expiry_;
   EventDispatcher& events_;
   JobState& state_;
+  const Step step_;
   const std::chrono::steady_clock::time_point start_;
   std::chrono::steady_clock::time_point last_progress_;
 
   Plan plan_;
+  std::uint64_t planned_at_ = 0;
   std::optional<engine::Reserve::Loan> loan_;  // for outputs that fit in no other space
   std::vector<engine::PinnedSegment> victims_;
   std::unique_ptr<TombstoneRule> rule_;
@@ -111,8 +137,11 @@ class HotSwapJob {
   bool committed_ = false;
 
   CompactionCounters counters_;
+  std::uint64_t bytes_verified_ = 0;
+  std::uint64_t bytes_paid_ = 0;  // of what was read, copied and verified
   std::vector<std::string> input_files_;
   std::vector<std::string> output_files_;
+  std::vector<std::uint64_t> output_ids_;
   std::uint64_t bytes_before_ = 0;
   std::uint64_t bytes_after_ = 0;
   std::chrono::microseconds publish_duration_{};

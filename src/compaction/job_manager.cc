@@ -1,16 +1,28 @@
 #include "compaction/job_manager.h"
 
 #include <exception>
+#include <set>
 #include <system_error>
 #include <utility>
 
 #include "base/status_macros.h"
-#include "compaction/job.h"
+#include "compaction/steps.h"
 
 namespace freyja::compaction {
 
 JobManager::JobManager(engine::Store& store, EventDispatcher& events)
     : store_(store), events_(events), expiry_(store.clock()) {}
+
+Status JobManager::CheckSegments(const std::vector<std::uint64_t>& ids) const {
+  if (ids.empty()) return Status::Ok();
+  std::set<std::uint64_t> rest(ids.begin(), ids.end());
+  store_.segments().ForEach([&](const engine::Segment& segment) {
+    if (segment.state() == SegmentState::kSealed) rest.erase(segment.id());
+  });
+  if (rest.empty()) return Status::Ok();
+  return Status(StatusCode::kInvalidArgument,
+                "there is no sealed segment " + std::to_string(*rest.begin()));
+}
 
 Status JobManager::CheckConfig(const HotSwapConfig& config) const {
   FREYJA_RETURN_IF_ERROR(store_.CheckWritable());
@@ -22,6 +34,7 @@ Status JobManager::CheckConfig(const HotSwapConfig& config) const {
   if (config.compaction_timeout.count() < 0) {
     return Status(StatusCode::kInvalidArgument, "compaction_timeout is negative");
   }
+  FREYJA_RETURN_IF_ERROR(CheckSegments(config.segments));
   if (config.temp_dir.empty()) return Status::Ok();
   io::FileSystem& fs = store_.directory().file_system();
   FREYJA_ASSIGN_OR_RETURN(const bool exists, fs.Exists(config.temp_dir));
@@ -57,7 +70,7 @@ Result<std::shared_ptr<JobState>> JobManager::Submit(const HotSwapConfig& config
       return std::unexpected(Status(StatusCode::kOutOfMemory, "no thread for the compaction"));
     }
   }
-  auto job = std::make_shared<JobState>(next_id_++, config);
+  auto job = std::make_shared<JobState>(next_id_++, config, throttle_);
   queue_.push_back(job);
   changed_.NotifyOne();
   return job;
@@ -89,7 +102,7 @@ void JobManager::Run() {
       running_ = job;
     }
     try {
-      job->Finish(HotSwapJob(store_, expiry_, events_, *job).Run());
+      job->Finish(RunInSteps(store_, expiry_, events_, *job));
     } catch (const std::exception&) {
       job->Finish(std::unexpected(Status(StatusCode::kOutOfMemory, "no memory")));
     }

@@ -4,12 +4,15 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "base/mutex.h"
 #include "compaction/events.h"
 #include "compaction/expiry.h"
 #include "compaction/job_state.h"
+#include "compaction/survey.h"
 #include "engine/store.h"
 
 namespace freyja::compaction {
@@ -24,20 +27,36 @@ class JobManager {
 
   // Checks the config against the store and queues a job.
   Result<std::shared_ptr<JobState>> Submit(const HotSwapConfig& config) FREYJA_EXCLUDES(mutex_);
+  // What a job with this config would do now (dry_run.cc).
+  Result<CompactionPlan> DryRun(const HotSwapConfig& config);
   // Cancels all jobs and waits for the running one.
   void Shutdown() FREYJA_EXCLUDES(mutex_);
 
-  EventDispatcher& events() { return events_; }
+  // Of all jobs; to be slowed down, paused and resumed.
+  Throttle& throttle() { return *throttle_; }
+  const ExpiryClock& expiry() const { return expiry_; }
+  // The one that runs now, if any.
+  std::shared_ptr<JobState> running() const FREYJA_EXCLUDES(mutex_) {
+    base::MutexLock lock(mutex_);
+    return running_;
+  }
 
  private:
   Status CheckConfig(const HotSwapConfig& config) const;
+  Status CheckSegments(const std::vector<std::uint64_t>& ids) const;
+  std::string WhyNot(const SegmentInfo& segment, const Survey& survey,
+                     const PlanScope& scope) const;
+  std::string WhyRetiredStays(const SegmentInfo& segment) const;
+  // What jobs have managed so far, or the limit; 0: not known.
+  std::uint64_t BytesPerSecond() const;
   void Run() FREYJA_EXCLUDES(mutex_);
 
   engine::Store& store_;
   EventDispatcher& events_;
   const ExpiryClock expiry_;
+  const std::shared_ptr<Throttle> throttle_ = std::make_shared<Throttle>();  // jobs may outlive us
 
-  base::Mutex mutex_;
+  mutable base::Mutex mutex_;
   base::CondVar changed_;
   std::thread thread_ FREYJA_GUARDED_BY(mutex_);
   std::deque<std::shared_ptr<JobState>> queue_ FREYJA_GUARDED_BY(mutex_);

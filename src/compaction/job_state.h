@@ -5,10 +5,12 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string_view>
 
 #include "base/mutex.h"
+#include "compaction/throttle.h"
 #include "freyja/compaction.h"
 
 namespace freyja::compaction {
@@ -16,10 +18,14 @@ namespace freyja::compaction {
 // Shared by the job's thread and its handles. Thread-safe.
 class JobState {
  public:
-  JobState(std::uint64_t id, HotSwapConfig config) : id_(id), config_(std::move(config)) {}
+  JobState(std::uint64_t id, HotSwapConfig config)
+      : JobState(id, std::move(config), std::make_shared<Throttle>()) {}
+  JobState(std::uint64_t id, HotSwapConfig config, std::shared_ptr<Throttle> throttle)
+      : id_(id), config_(std::move(config)), throttle_(std::move(throttle)) {}
 
   std::uint64_t id() const { return id_; }
   const HotSwapConfig& config() const { return config_; }
+  Throttle& throttle() const { return *throttle_; }
 
   void Cancel() { cancelled_.store(true); }
   bool cancelled() const { return cancelled_.load(); }
@@ -31,7 +37,7 @@ class JobState {
   CompactionProgress Progress() const {
     return {.phase = phase_.load(),
             .bytes_total = bytes_total_.load(),
-            .bytes_done = bytes_done_.load()};
+            .bytes_done = std::min(bytes_done_.load(), bytes_total_.load())};
   }
 
   void Finish(Result<CompactionReport> result) FREYJA_EXCLUDES(mutex_) {
@@ -63,6 +69,7 @@ class JobState {
  private:
   const std::uint64_t id_;
   const HotSwapConfig config_;
+  const std::shared_ptr<Throttle> throttle_;
   std::atomic<bool> cancelled_{false};
   std::atomic<const char*> phase_{"queued"};
   std::atomic<std::uint64_t> bytes_total_{0};

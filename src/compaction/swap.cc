@@ -18,6 +18,7 @@ using std::chrono::steady_clock;
 
 Result<CompactionReport> HotSwapJob::Run() {
   Status status = CheckStop();
+  if (status.ok()) status = state_.throttle().Pay(0, [&] { return CheckStop(); });  // a pause
   try {
     if (status.ok()) status = MakePlan();
     if (status.ok() && plan_.victims.empty()) return Report();
@@ -28,7 +29,7 @@ Result<CompactionReport> HotSwapJob::Run() {
     if (status.ok()) status = Prepare();
     if (status.ok()) status = CheckStop();  // the last chance to turn back
   } catch (const std::exception&) {
-    status = Status(StatusCode::kOutOfMemory, "not enough memory for the compaction");
+    status = Status(StatusCode::kOutOfMemory, "no memory");  // short: it needs none itself
   }
   if (!status.ok()) return End(std::move(status));
 
@@ -136,11 +137,10 @@ Status HotSwapJob::Retire() {
   FREYJA_SCHEDULE_POINT("swap.retire");
   for (const engine::PinnedSegment& victim : victims_) {
     if (victim->live_records() == 0) continue;
-    const Status error(StatusCode::kAborted,
-                       victim->name() + ": " + std::to_string(victim->live_records()) +
-                           " records are still in use after the swap; the file is kept");
-    store_.health().Poison(error);
-    return error;
+    return store_.health().PoisonWith(StatusCode::kAborted, [&] {
+      return victim->name() + ": " + std::to_string(victim->live_records()) +
+             " records are still in use after the swap; the file is kept";
+    });
   }
   std::vector<Segment*> retired;
   retired.reserve(victims_.size());
@@ -160,11 +160,20 @@ Status HotSwapJob::Retire() {
 
 // --- Ending ---------------------------------------------------------------------------
 
-void HotSwapJob::RollBack() {
+HotSwapJob::~HotSwapJob() {
+  if (!committed_) RollBack();
+}
+
+// Goes through whatever there is no memory for: a file that stays is removed by the next open.
+void HotSwapJob::RollBack() noexcept {
   for (Output& output : outputs_) {
     // No location in it was ever published.
     if (output.segment != nullptr) store_.segments().Discard(output.segment);
-    output.writer->Abandon();
+    try {
+      output.writer->Abandon();
+    } catch (const std::bad_alloc&) {
+      continue;
+    }
   }
   outputs_.clear();
   victims_.clear();
@@ -178,23 +187,27 @@ Result<CompactionReport> HotSwapJob::End(Status status) {
     totals.failures_in_a_row.store(0);
     totals.bytes_read.fetch_add(counters_.bytes_read);
     totals.bytes_written.fetch_add(counters_.bytes_copied);
+    totals.busy_us.fetch_add(static_cast<std::uint64_t>(
+        duration_cast<microseconds>(steady_clock::now() - start_).count()));
     totals.bytes_reclaimed.fetch_add(bytes_before_ - std::min(bytes_before_, bytes_after_));
     totals.longest_publish_ns.store(std::max(totals.longest_publish_ns.load(), longest_hold_ns_));
     Emit(CompactionEventType::kCompleted, plan_.reason);
     return Report();
   }
   totals.failed.fetch_add(1);
+  const bool rolled_back = !committed_;
+  if (rolled_back) RollBack();
   const bool stopped = status.code() == StatusCode::kCancelled ||
                        status.code() == StatusCode::kTimedOut ||
                        status.code() == StatusCode::kClosed;
-  if (!stopped) {
-    totals.failures_in_a_row.fetch_add(1);
-    store_.health().Report(status);
-  }
-  Emit(stopped ? CompactionEventType::kCancelled : CompactionEventType::kFailed, status.ToString());
-  if (!committed_) {
-    RollBack();
-    Emit(CompactionEventType::kRolledBack, status.ToString());
+  if (!stopped) totals.failures_in_a_row.fetch_add(1);
+  try {
+    if (!stopped) store_.health().Report(status);
+    const std::string reason = status.ToString();
+    Emit(stopped ? CompactionEventType::kCancelled : CompactionEventType::kFailed, reason);
+    if (rolled_back) Emit(CompactionEventType::kRolledBack, reason);
+  } catch (const std::bad_alloc&) {
+    return std::unexpected(Status(status.code(), "no memory"));
   }
   return std::unexpected(std::move(status));
 }
@@ -219,6 +232,7 @@ CompactionReport HotSwapJob::Report() const {
   CompactionReport report;
   report.job_id = state_.id();
   report.ran = committed_;
+  report.steps = committed_ ? 1 : 0;
   report.reason = plan_.reason;
   report.input_files = input_files_;
   report.output_files = output_files_;

@@ -18,6 +18,7 @@ import unittest
 import cli_test_case
 from cli_test_case import (CliTest, EXIT_CORRUPTION, EXIT_FAILURE, EXIT_INTERRUPTED,
                            EXIT_NOTHING, EXIT_USAGE, SMALL_SEGMENTS, TIMEOUT_S)
+from monitoring_test import AlertRules, PrometheusFormat  # run with the rest  # noqa: F401
 
 
 class PointCommands(CliTest):
@@ -414,6 +415,35 @@ class Compact(CliTest):
         text = self.ok("compact", self.db).decode()
         self.assertIn("reclaimed", text)
         self.assertIn("KiB", text)
+
+    def test_a_plan_changes_nothing_and_says_of_each_segment_what_and_why(self):
+        self.make_garbage()
+        generation = json.loads(self.ok("stats", self.db, "--json"))["segments"]
+        plan = json.loads(self.ok("compact", self.db, "--plan", "--json", *SMALL_SEGMENTS))
+        self.assertGreater(plan["bytes_reclaimed"], 300_000)
+        self.assertEqual(plan["bytes_read"], plan["bytes_written"] + plan["bytes_reclaimed"])
+        for segment in plan["segments"]:
+            self.assertEqual(segment["chosen"], segment["reason"] == "")
+        self.assertEqual(json.loads(self.ok("stats", self.db, "--json"))["segments"], generation)
+        self.assertIn("would read", self.ok("compact", self.db, "--plan").decode())
+
+    def test_chosen_segments_steps_and_bounds(self):
+        self.make_garbage()
+        before = self.dump(self.db)
+        plan = json.loads(self.ok("compact", self.db, "--plan", "--json", *SMALL_SEGMENTS))
+        chosen = [segment["id"] for segment in plan["segments"] if segment["chosen"]][:2]
+        report = json.loads(self.ok("compact", self.db, "--json", "--step", "1", "--segments",
+                                    ",".join(map(str, chosen)), *SMALL_SEGMENTS))
+        self.assertEqual(report["input_files"], [f"{id}.data" for id in chosen])
+        self.assertEqual((report["steps"], report["complete"]), (2, True))
+        report = json.loads(self.ok("compact", self.db, "--json", "--max-bytes", "1",
+                                    "--step", "1", *SMALL_SEGMENTS))
+        self.assertEqual(len(report["input_files"]), 1)
+        self.assertEqual(self.dump(self.db), before)
+        self.fails(EXIT_USAGE, "compact", self.db, "--segments", str(chosen[0]),
+                   mentions=(f"no sealed segment {chosen[0]}",))
+        for wrong in (["--rate", "0"], ["--rate", "5"], ["--segments", "x"], ["--step", "-1"]):
+            self.fails(EXIT_USAGE, "compact", self.db, *wrong)
 
     def test_nothing_to_reclaim_is_no_failure_and_says_why(self):
         self.load_numbers(100)

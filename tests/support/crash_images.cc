@@ -120,6 +120,7 @@ Result<std::unique_ptr<KVStore>> OpenOn(std::shared_ptr<MemoryFileSystem> disk,
 Options TinyOptions(Dice& dice) {
   Options options;
   options.create_if_missing = true;
+  options.scheduler.enabled = false;
   options.sync = dice.OneOf(Sync::kNone, Sync::kNone, Sync::kInterval, Sync::kAlways);
   options.sync_interval = std::chrono::milliseconds(2);
   options.segment_bytes = std::uint64_t{16 << 10} << dice.Below(3);
@@ -133,6 +134,7 @@ HotSwapConfig AnyConfig(Dice& dice) {
   config.min_space_saving = dice.OneOf(0.0, 0.0, 0.1, 0.25, 0.5);
   config.seal_active = dice.OneIn(2);
   config.max_input_bytes = dice.OneOf(0U, 0U, 0U, 16U << 10, 48U << 10);
+  config.step_bytes = dice.OneOf(0U, 0U, 1U, 32U << 10);
   if (dice.OneIn(6)) config.temp_dir = kTempPath;
   return config;
 }

@@ -102,7 +102,7 @@ void CompactAndKeepTombstones(World& world) {
   world.StartRecording();
   world.Compact({.min_space_saving = 0.6, .seal_active = false, .max_input_bytes = 1});
   PutSome(world, 2);
-  world.Compact({.min_space_saving = 0, .seal_active = true, .max_input_bytes = 1});
+  world.Compact({.min_space_saving = 0, .seal_active = true, .step_bytes = 1});
 }
 
 void CompactThroughAnotherDirectory(World& world) {

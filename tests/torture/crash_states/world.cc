@@ -41,6 +41,7 @@ const char* EffectOf(Operation operation) {
 Options TinyOptions(Sync sync) {
   Options options;
   options.create_if_missing = true;
+  options.scheduler.enabled = false;
   options.sync = sync;
   options.sync_interval = std::chrono::milliseconds(1);
   options.segment_bytes = kMinSegmentBytes;

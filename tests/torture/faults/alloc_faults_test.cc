@@ -14,6 +14,7 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "freyja/freyja.h"
@@ -121,6 +122,7 @@ class AllocationFaultsTest : public ::testing::TestWithParam<bool> {
  protected:
   AllocationFaultsTest() {
     options_.create_if_missing = true;
+    options_.scheduler.enabled = false;
     options_.sync = Sync::kNone;
     options_.segment_bytes = kMinSegmentBytes;
     options_.reserve_bytes = 256 << 10;
@@ -155,6 +157,12 @@ class AllocationFaultsTest : public ::testing::TestWithParam<bool> {
     return outcome;
   }
 
+  // The other answer of a write: its record could not be made visible but may be found later.
+  bool MayBeStored(const Outcome& outcome) const {
+    return outcome.status.code() == StatusCode::kIoError && store_ != nullptr &&
+           store_->GetStats().read_only;
+  }
+
   // Repeats `call` with fewer and fewer failures; `after` is called after each, with memory.
   // Returns how often an allocation failed.
   std::uint64_t Sweep(const std::string& name, const std::function<Status()>& call,
@@ -163,7 +171,8 @@ class AllocationFaultsTest : public ::testing::TestWithParam<bool> {
     for (std::uint64_t n = 0; n < kMost; ++n) {
       const Outcome outcome = Try(n, call);
       EXPECT_EQ(outcome.thrown, "") << name << ", allocation " << n;
-      EXPECT_TRUE(outcome.status.ok() || outcome.status.code() == StatusCode::kOutOfMemory)
+      EXPECT_TRUE(outcome.status.ok() || outcome.status.code() == StatusCode::kOutOfMemory ||
+                  MayBeStored(outcome))
           << name << ", allocation " << n << ": " << outcome.status.ToString();
       if (after) after(outcome);
       if (HasFailure() || !outcome.failed_one) return n;
@@ -238,13 +247,18 @@ TEST_P(AllocationFaultsTest, AWriteHappensOrDoesNotAndTheStoreOpensAgain) {
   batch.Put("key3", "a value of a batch");
   batch.Put("key4", "another value of a batch");
   std::uint64_t failed = 0;
-  for (const char* kind : {"put", "delete", "batch"}) {
+  for (const char* kind : {"put", "put under an iterator", "delete", "batch"}) {
     const std::string what(kind);
     failed += Sweep(
         what,
         [&]() -> Status {
           const std::string_view key = "key3";
           if (what == "put") return store_->Put(key, "a value that is longer than a short one");
+          if (what == "put under an iterator") {
+            const auto iterator = store_->NewIterator();  // for which the old value is saved
+            if (!iterator) return iterator.error();
+            return store_->Put(key, "another value, also longer than a short one");
+          }
           if (what == "delete") return StatusOf(store_->Delete(key));
           return store_->Write(batch);
         },
@@ -255,13 +269,16 @@ TEST_P(AllocationFaultsTest, AWriteHappensOrDoesNotAndTheStoreOpensAgain) {
           if (!outcome.status.ok() && !read_only) {
             EXPECT_EQ(*now, contents_) << what << " failed";
           }
-          contents_ = *now;
+          const support::Contents before = std::exchange(contents_, *now);
           if (!read_only) return;
           EXPECT_FALSE(store_->Close().ok());
           store_.reset();
           Open();
           const auto found = support::ReadContents(*store_);
           ASSERT_TRUE(found.has_value());
+          if (outcome.status.code() == StatusCode::kOutOfMemory) {
+            EXPECT_EQ(*found, before) << what << " said that nothing is stored";
+          }
           contents_ = *found;
         });
   }

@@ -14,7 +14,8 @@ HotSwapConfig Config(double min_space_saving, bool temp_dir = false) {
           .min_space_saving = min_space_saving,
           .compaction_timeout = {},
           .seal_active = true,
-          .max_input_bytes = 0};
+          .max_input_bytes = 0,
+          .step_bytes = temp_dir ? 0U : 1U};
 }
 
 void PutAll(Driver& driver, std::size_t bytes = kBytes) {

@@ -31,6 +31,7 @@ constexpr Policy kPolicies[] = {
 Options OptionsFor(Sync sync) {
   Options options;
   options.create_if_missing = true;
+  options.scheduler.enabled = false;
   options.sync = sync;
   options.sync_interval = std::chrono::milliseconds(1);
   options.segment_bytes = kMinSegmentBytes;

@@ -95,6 +95,7 @@ TEST_F(FaultOracleTest, ValuesThatNobodyWroteAreFound) {
 DriverSetup DriverOptions() {
   DriverSetup setup;
   setup.options.create_if_missing = true;
+  setup.options.scheduler.enabled = false;
   setup.options.sync = Sync::kNone;
   setup.options.segment_bytes = kMinSegmentBytes;
   setup.options.reserve_bytes = 256 << 10;

@@ -362,6 +362,7 @@ class StoreRun {
   static Options MakeOptions() {
     Options options;
     options.create_if_missing = true;
+    options.scheduler.enabled = false;
     options.sync = Sync::kNone;
     options.segment_bytes = kMinSegmentBytes;
     options.reserve_bytes = 256 << 10;

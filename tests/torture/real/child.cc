@@ -85,6 +85,7 @@ Status Failure(const char* what, int error) {
 Options ChildSpec::StoreOptions() const {
   Options options;
   options.create_if_missing = true;
+  options.scheduler.enabled = false;
   options.sync = sync;
   options.sync_interval = std::chrono::milliseconds(5);
   options.segment_bytes = segment_bytes;

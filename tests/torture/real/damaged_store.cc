@@ -33,6 +33,7 @@ bool DamagedStore::Violate(Wrong wrong, const std::string& what) {
 bool DamagedStore::Reopen() {
   Options options;
   options.create_if_missing = true;
+  options.scheduler.enabled = false;
   options.sync = Sync::kNone;
   options.segment_bytes = 64 << 10;
   auto store = KVStore::Open(directory_, options);

@@ -150,6 +150,7 @@ void FailSyncs(const std::filesystem::path& scratch, std::uint64_t seed, Report&
   };
   Options options;
   options.create_if_missing = true;
+  options.scheduler.enabled = false;
   options.sync = Sync::kAlways;
   options.segment_bytes = 256 << 10;
   support::History history({});

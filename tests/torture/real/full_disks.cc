@@ -58,6 +58,7 @@ void RunOnDisk(const Disk& disk, std::uint64_t segment_bytes, Reserve reserve, s
   }
   Options options;
   options.create_if_missing = true;
+  options.scheduler.enabled = false;
   options.sync = Sync::kNone;
   if (segment_bytes != 0) options.segment_bytes = segment_bytes;
   if (reserve == Reserve::kSmall) options.reserve_bytes = 1;  // the least there is

@@ -48,7 +48,9 @@ support::Write WriteOf(const Shape& shape, std::uint64_t writer, std::uint64_t n
       write.push_back({std::move(key), std::nullopt});
       continue;
     }
-    const std::uint64_t bytes = dice.OneIn(12) ? shape.value_bytes * 5 : shape.value_bytes;
+    // Several large ones might not fit in the smallest segment together.
+    const bool large = changes == 1 && dice.OneIn(12);
+    const std::uint64_t bytes = large ? shape.value_bytes * 5 : shape.value_bytes;
     std::string value = support::MakeValue(key, number, dice.Between(20, bytes));
     write.push_back({std::move(key), std::move(value)});
   }

@@ -50,6 +50,7 @@ class Builder {
   void Open() {
     Options options;
     options.create_if_missing = true;
+    options.scheduler.enabled = false;
     options.sync = Sync::kNone;
     options.segment_bytes = kMinSegmentBytes;
     options.reserve_bytes = 256 << 10;

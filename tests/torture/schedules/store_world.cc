@@ -22,6 +22,7 @@ constexpr const char* kFiller = "filler";
 Options SmallOptions() {
   Options options;
   options.create_if_missing = true;
+  options.scheduler.enabled = false;
   options.sync = Sync::kNone;
   options.segment_bytes = kMinSegmentBytes;
   options.reserve_bytes = std::uint64_t{256} << 10;

@@ -38,6 +38,7 @@ constexpr Shape kOnDisk{.keys = 1024, .segment_bytes = 64 << 10, .swaps = 60};
 Options OptionsFor(const Shape& shape) {
   Options options;
   options.create_if_missing = true;
+  options.scheduler.enabled = false;
   options.sync = Sync::kNone;
   options.segment_bytes = shape.segment_bytes;
   return options;

@@ -36,6 +36,7 @@ class SabotageTest : public ::testing::Test {
   SabotageTest() {
     Options options;
     options.create_if_missing = true;
+    options.scheduler.enabled = false;
     options.segment_bytes = 32 << 10;
     auto store = api::OpenStore("/store", options,
                                 {.file_system = std::make_shared<io::MemoryFileSystem>(),

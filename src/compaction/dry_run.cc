@@ -1,0 +1,85 @@
+// What a job would do now, without doing it.
+#include <algorithm>
+#include <chrono>
+#include <string>
+
+#include "base/status_macros.h"
+#include "compaction/job_manager.h"
+#include "compaction/survey.h"
+
+namespace freyja::compaction {
+
+namespace {
+
+std::chrono::milliseconds EstimateTime(std::uint64_t bytes, std::uint64_t bytes_per_second) {
+  if (bytes_per_second == 0) return std::chrono::milliseconds(0);
+  const double seconds = static_cast<double>(bytes) / static_cast<double>(bytes_per_second);
+  return std::chrono::milliseconds(1 + static_cast<std::int64_t>(seconds * 1000));
+}
+
+}  // namespace
+
+// What is being retired now is held by somebody; that is why its bytes are still there.
+std::string JobManager::WhyRetiredStays(const SegmentInfo& segment) const {
+  if (segment.pins != 0) {
+    return "compacted; " + std::to_string(segment.pins) + " pinned reads hold its file";
+  }
+  const std::size_t snapshots = store_.publisher().open_snapshots();
+  if (snapshots != 0) {
+    return "compacted; " + std::to_string(snapshots) + " open iterators hold its file";
+  }
+  return "compacted; its file goes as soon as the reads under way have ended";
+}
+
+std::uint64_t JobManager::BytesPerSecond() const {
+  if (const std::uint64_t limit = throttle_->rate(); limit != 0) return limit;
+  const engine::CompactionTotals& totals = store_.totals();
+  const double seconds = static_cast<double>(totals.busy_us.load()) / 1e6;
+  const std::uint64_t moved = totals.bytes_read.load() + 2 * totals.bytes_written.load();
+  return seconds <= 0 ? 0 : static_cast<std::uint64_t>(static_cast<double>(moved) / seconds);
+}
+
+Result<CompactionPlan> JobManager::DryRun(const HotSwapConfig& config) {
+  FREYJA_RETURN_IF_ERROR(CheckConfig(config));
+  const PlanScope scope{.min_space_saving = config.min_space_saving,
+                        .max_input_bytes = config.max_input_bytes,
+                        .only = {config.segments.begin(), config.segments.end()},
+                        .expired_by = &expiry_,
+                        .combine_small = config.combine_small,
+                        .with_log = config.seal_active};
+  FREYJA_ASSIGN_OR_RETURN(const Survey survey, SurveyStore(store_, scope));
+  CompactionPlan plan;
+  plan.reason = survey.plan.reason;
+  plan.bytes_read = survey.plan.input_bytes;
+  plan.bytes_written = survey.plan.output_bytes;
+  plan.bytes_reclaimed = survey.plan.gain();
+  plan.disk_bytes_needed = survey.plan.disk_bytes;
+  // Outputs are written once and read once more to verify them.
+  plan.estimated_time = EstimateTime(plan.bytes_read + 2 * plan.bytes_written, BytesPerSecond());
+  for (const SegmentInfo& segment : store_.GetSegments()) {
+    SegmentPlan entry{.id = segment.id,
+                      .record_bytes = segment.record_bytes,
+                      .dead_bytes = segment.dead_bytes,
+                      .reason = {}};
+    entry.chosen = std::ranges::binary_search(survey.plan.victims, segment.id);
+    if (!entry.chosen && segment.dead_bytes == 0) continue;
+    if (!entry.chosen) entry.reason = WhyNot(segment, survey, scope);
+    plan.segments.push_back(std::move(entry));
+  }
+  return plan;
+}
+
+std::string JobManager::WhyNot(const SegmentInfo& segment, const Survey& survey,
+                               const PlanScope& scope) const {
+  if (segment.state == SegmentState::kRetired) return WhyRetiredStays(segment);
+  if (segment.state != SegmentState::kSealed && !scope.with_log) {
+    return std::string(SegmentStateName(segment.state)) + ": only sealed segments are compacted";
+  }
+  if (!scope.only.empty() && !scope.only.contains(segment.id)) return "was not asked for";
+  const auto& others = survey.plan.passed_over;
+  const auto why = std::ranges::find(others, segment.id, &PassedOver::id);
+  if (why != others.end()) return std::string(PassOverName(why->reason));
+  return std::string(PassOverName(PassOver::kUnavailable));
+}
+
+}  // namespace freyja::compaction

@@ -1,0 +1,205 @@
+#include "compaction/policy.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/status_macros.h"
+
+namespace freyja::compaction {
+
+namespace {
+
+constexpr double kNearCeiling = 0.9;
+constexpr double kFullDelayAt = 1.1;  // times the ceiling
+constexpr double kLowestCeiling = 1.1;
+// A victim that gives back less is not worth the writing, unless space is short.
+constexpr double kWorthIt = 0.1;
+constexpr std::uint32_t kMinutesOfDay = 1440;
+
+Status Invalid(std::string message) {
+  return Status(StatusCode::kInvalidArgument, std::move(message));
+}
+
+std::uint64_t Times(std::uint64_t bytes, double factor) {
+  return static_cast<std::uint64_t>(static_cast<double>(bytes) * factor);
+}
+
+std::string Percent(double share) { return std::to_string(std::lround(share * 100)) + " %"; }
+
+double DeadShare(const Sight& sight) {
+  const std::uint64_t all = sight.live_bytes + sight.dead_bytes();
+  return all == 0 ? 0 : static_cast<double>(sight.dead_bytes()) / static_cast<double>(all);
+}
+
+Decision Run(Trigger trigger, const Sight& sight, std::string reason) {
+  return {.trigger = trigger,
+          .reason = std::move(reason),
+          .seal_active = sight.dead_log_bytes > sight.dead_sealed_bytes,
+          .min_space_saving = kWorthIt};
+}
+
+Decision Rest(std::string reason) { return {.reason = std::move(reason)}; }
+
+}  // namespace
+
+double CeilingShare(const CompactionLimits& limits, const Sight& sight) {
+  double share = 0;
+  if (limits.bytes_ceiling != 0) {
+    share = static_cast<double>(sight.disk_bytes) / static_cast<double>(limits.bytes_ceiling);
+  }
+  // A store of a few segments is mostly its active one.
+  const std::uint64_t live = std::max(sight.live_bytes, 4 * sight.segment_bytes);
+  if (limits.space_ceiling != 0 && live != 0) {
+    share = std::max(share, static_cast<double>(sight.disk_bytes) /
+                                (limits.space_ceiling * static_cast<double>(live)));
+  }
+  return share;
+}
+
+Pressure PressureOf(const CompactionLimits& limits, const Sight& sight) {
+  const double share = CeilingShare(limits, sight);
+  if (share > 1) return Pressure::kAbove;
+  return share >= kNearCeiling ? Pressure::kNear : Pressure::kNone;
+}
+
+std::chrono::microseconds WriteDelay(const CompactionLimits& limits, const Sight& sight) {
+  const double above = (CeilingShare(limits, sight) - 1) / (kFullDelayAt - 1);
+  const double part = std::clamp(above, 0.0, 1.0);
+  return std::chrono::microseconds(
+      std::llround(part * static_cast<double>(limits.max_write_delay.count())));
+}
+
+bool InWindow(const std::vector<DayWindow>& windows, std::uint32_t minute_of_day) {
+  if (windows.empty()) return true;
+  return std::ranges::any_of(windows, [&](const DayWindow& window) {
+    const bool behind_begin = minute_of_day >= window.begin_minute;
+    const bool before_end = minute_of_day < window.end_minute;
+    return window.begin_minute < window.end_minute ? behind_begin && before_end
+                                                   : behind_begin || before_end;
+  });
+}
+
+Decision Decide(const SchedulerOptions& options, const CompactionLimits& limits,
+                const Sight& sight) {
+  if (PressureOf(limits, sight) != Pressure::kNone && sight.dead_bytes() != 0) {
+    Decision decision = Run(Trigger::kCeiling, sight,
+                            Percent(CeilingShare(limits, sight)) + " of the space ceiling in use");
+    decision.min_space_saving = 0;
+    return decision;
+  }
+  if (sight.free_disk_bytes < options.free_disk_floor && sight.dead_bytes() != 0) {
+    Decision decision =
+        Run(Trigger::kFreeDisk, sight,
+            std::to_string(sight.free_disk_bytes) + " bytes free on the disk, below the floor of " +
+                std::to_string(options.free_disk_floor));
+    decision.min_space_saving = 0;
+    return decision;
+  }
+  if (!InWindow(options.windows, sight.minute_of_day))
+    return Rest("outside the windows of the day");
+  // What readers hold would only grow: nothing comes back before they close.
+  if (sight.retired_bytes > std::max(4 * sight.segment_bytes, sight.live_bytes / 4)) {
+    return Rest("readers hold " + std::to_string(sight.retired_bytes) +
+                " bytes of segments that were compacted; no more until they close");
+  }
+  if (options.expired_records && sight.expired_segment) {
+    Decision decision = Run(Trigger::kExpired, sight, "records have expired");
+    decision.seal_active = false;
+    decision.min_space_saving = 0;
+    decision.expired_only = true;
+    return decision;
+  }
+  if (sight.dead_bytes() < sight.segment_bytes) return Rest("less than a segment's worth is dead");
+  if (options.dead_share < 1 && DeadShare(sight) >= options.dead_share) {
+    return Run(Trigger::kDeadShare, sight,
+               Percent(DeadShare(sight)) + " of all record bytes are dead");
+  }
+  if (options.dead_bytes != 0 && sight.dead_bytes() >= options.dead_bytes) {
+    return Run(Trigger::kDeadBytes, sight, std::to_string(sight.dead_bytes()) + " bytes are dead");
+  }
+  return Rest("below every threshold: " + Percent(DeadShare(sight)) + " dead");
+}
+
+Status CheckLimits(const CompactionLimits& limits) {
+  if (limits.bytes_per_second && *limits.bytes_per_second < RateController::kSlowest) {
+    return Invalid("bytes_per_second is " + std::to_string(*limits.bytes_per_second) +
+                   "; it must be at least " + std::to_string(RateController::kSlowest) +
+                   ", or not be set");
+  }
+  if (limits.latency_target.count() < 0) return Invalid("latency_target is negative");
+  if (limits.max_write_delay.count() < 0 || limits.max_write_delay > std::chrono::seconds(1)) {
+    return Invalid("max_write_delay must be from 0 to one second");
+  }
+  if (limits.space_ceiling != 0 && !(limits.space_ceiling >= kLowestCeiling)) {
+    return Invalid("space_ceiling is " + std::to_string(limits.space_ceiling) +
+                   "; it must be 0, for none, or at least 1.1");
+  }
+  return Status::Ok();
+}
+
+Status CheckOptions(const SchedulerOptions& options) {
+  FREYJA_RETURN_IF_ERROR(CheckLimits(options.limits));
+  if (!(options.dead_share > 0 && options.dead_share <= 1)) {
+    return Invalid("scheduler.dead_share is " + std::to_string(options.dead_share) +
+                   "; it must be above 0 and at most 1, which switches it off");
+  }
+  if (options.interval.count() <= 0) return Invalid("scheduler.interval must be above zero");
+  if (options.jitter.count() < 0) return Invalid("scheduler.jitter is negative");
+  if (options.backoff_first.count() <= 0 || options.backoff_cap < options.backoff_first) {
+    return Invalid("scheduler.backoff_first must be above zero and at most backoff_cap");
+  }
+  for (const DayWindow& window : options.windows) {
+    if (window.begin_minute >= kMinutesOfDay || window.end_minute > kMinutesOfDay ||
+        window.begin_minute == window.end_minute) {
+      return Invalid("scheduler.windows: " + std::to_string(window.begin_minute) + " to " +
+                     std::to_string(window.end_minute) +
+                     " never opens; a day has the minutes 0 to 1440");
+    }
+  }
+  return Status::Ok();
+}
+
+Status CheckAgainstDisk(const CompactionLimits& limits, std::uint64_t free_disk_floor,
+                        std::uint64_t live_bytes, std::uint64_t capacity_bytes) {
+  if (limits.bytes_ceiling != 0 && limits.bytes_ceiling < Times(live_bytes, kLowestCeiling)) {
+    return Invalid("bytes_ceiling is " + std::to_string(limits.bytes_ceiling) +
+                   ", but the live records alone take " + std::to_string(live_bytes) +
+                   " bytes and need a tenth more to be compacted");
+  }
+  if (capacity_bytes != 0 && free_disk_floor >= capacity_bytes) {
+    return Invalid("free_disk_floor is " + std::to_string(free_disk_floor) +
+                   ", but the whole file system has " + std::to_string(capacity_bytes) + " bytes");
+  }
+  return Status::Ok();
+}
+
+std::uint64_t RateController::Next(const CompactionLimits& limits, Pressure pressure,
+                                   std::chrono::nanoseconds p99, bool p99_known) {
+  constexpr double kDown = 0.7;
+  constexpr double kUp = 1.25;
+  constexpr double kSlack = 0.8;
+  if (pressure != Pressure::kNone) return 0;
+  if (limits.latency_target.count() == 0) {
+    rate_ = 0;
+    return limits.bytes_per_second.value_or(0);
+  }
+  const std::uint64_t fastest = limits.bytes_per_second.value_or(kFastest);
+  const std::uint64_t now = rate_ == 0 ? fastest : std::min(rate_, fastest);
+  rate_ = now;
+  if (p99_known && p99 > limits.latency_target) {
+    // The first step down from "no limit" must be felt.
+    constexpr std::uint64_t kFeltFrom = std::uint64_t{256} << 20;
+    rate_ = std::max(kSlowest, Times(std::min(now, kFeltFrom), kDown));
+  } else if (!p99_known ||
+             p99 < std::chrono::duration<double, std::micro>(limits.latency_target) * kSlack) {
+    rate_ = std::min(fastest, Times(now, kUp));
+  }
+  return rate_ >= kFastest ? 0 : rate_;
+}
+
+std::chrono::milliseconds Backoff::Grow() {
+  next_ = next_.count() == 0 ? first_ : std::min(cap_, next_ * 2);
+  return next_;
+}
+
+}  // namespace freyja::compaction

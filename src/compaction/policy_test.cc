@@ -1,0 +1,294 @@
+#include "compaction/policy.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace freyja::compaction {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+
+// A store of a hundred segments of a MiB, a tenth of it dead, on a disk with much room.
+Sight Healthy() {
+  return {.live_bytes = 90 * kMiB,
+          .dead_sealed_bytes = 10 * kMiB,
+          .disk_bytes = 102 * kMiB,
+          .free_disk_bytes = 1000 * kMiB,
+          .segment_bytes = kMiB};
+}
+
+// The defaults but for what `change` changes.
+template <class Change>
+SchedulerOptions With(Change&& change) {
+  SchedulerOptions options;
+  change(options);
+  return options;
+}
+
+template <class Change>
+CompactionLimits Limits(Change&& change) {
+  CompactionLimits limits;
+  change(limits);
+  return limits;
+}
+
+SchedulerOptions DeadShare(double share) {
+  return With([&](SchedulerOptions& o) { o.dead_share = share; });
+}
+SchedulerOptions DeadBytes(std::uint64_t bytes) {
+  return With([&](SchedulerOptions& o) { o.dead_bytes = bytes; });
+}
+SchedulerOptions Floor(std::uint64_t bytes) {
+  return With([&](SchedulerOptions& o) { o.free_disk_floor = bytes; });
+}
+CompactionLimits Rate(std::optional<std::uint64_t> rate, microseconds target) {
+  return Limits([&](CompactionLimits& l) {
+    l.bytes_per_second = rate;
+    l.latency_target = target;
+  });
+}
+CompactionLimits BytesCeiling(std::uint64_t bytes) {
+  return Limits([&](CompactionLimits& l) { l.bytes_ceiling = bytes; });
+}
+
+TEST(DecideTest, BelowEveryThresholdNothingIsDone) {
+  EXPECT_EQ(Decide({}, {}, Healthy()).trigger, Trigger::kNone);
+  EXPECT_EQ(Decide({}, {}, Sight{}).trigger, Trigger::kNone);
+}
+
+TEST(DecideTest, TheShareOfDeadBytesIsEnough) {
+  Sight sight = Healthy();
+  sight.dead_sealed_bytes = 39 * kMiB;  // of 129
+  const Decision decision = Decide(DeadShare(0.3), {}, sight);
+  EXPECT_EQ(decision.trigger, Trigger::kDeadShare);
+  EXPECT_FALSE(decision.seal_active);
+  EXPECT_EQ(decision.reason, "30 % of all record bytes are dead");
+  EXPECT_EQ(Decide(DeadShare(0.31), {}, sight).trigger, Trigger::kNone);
+  EXPECT_EQ(Decide(DeadShare(1), {}, sight).trigger, Trigger::kNone);
+}
+
+TEST(DecideTest, LessThanASegmentOfDeadBytesIsLeftAlone) {
+  Sight sight = Healthy();
+  sight.live_bytes = 0;
+  sight.dead_sealed_bytes = kMiB - 1;
+  EXPECT_EQ(Decide({}, {}, sight).trigger, Trigger::kNone);
+}
+
+TEST(DecideTest, TheNumberOfDeadBytesIsEnough) {
+  EXPECT_EQ(Decide(DeadBytes(10 * kMiB), {}, Healthy()).trigger, Trigger::kDeadBytes);
+  EXPECT_EQ(Decide(DeadBytes(10 * kMiB + 1), {}, Healthy()).trigger, Trigger::kNone);
+}
+
+TEST(DecideTest, TheActiveSegmentIsSealedWhenMostOfTheGarbageIsInTheLog) {
+  Sight sight = Healthy();
+  sight.dead_sealed_bytes = 20 * kMiB;
+  sight.dead_log_bytes = 21 * kMiB;
+  EXPECT_TRUE(Decide({}, {}, sight).seal_active);
+  sight.dead_log_bytes = 20 * kMiB;
+  EXPECT_FALSE(Decide({}, {}, sight).seal_active);
+}
+
+TEST(DecideTest, AFreeDiskBelowTheFloorTakesAnyGain) {
+  Sight sight = Healthy();
+  sight.free_disk_bytes = 5 * kMiB;
+  const Decision decision = Decide(Floor(6 * kMiB), {}, sight);
+  EXPECT_EQ(decision.trigger, Trigger::kFreeDisk);
+  EXPECT_EQ(decision.min_space_saving, 0);
+  EXPECT_EQ(Decide(Floor(5 * kMiB), {}, sight).trigger, Trigger::kNone);
+  sight.dead_sealed_bytes = 0;
+  EXPECT_EQ(Decide(Floor(6 * kMiB), {}, sight).trigger, Trigger::kNone);
+}
+
+TEST(DecideTest, ExpiredSegmentsAreTaken) {
+  Sight sight = Healthy();
+  sight.expired_segment = true;
+  const Decision decision = Decide({}, {}, sight);
+  EXPECT_EQ(decision.trigger, Trigger::kExpired);
+  EXPECT_TRUE(decision.expired_only);
+  EXPECT_EQ(Decide(With([](SchedulerOptions& o) { o.expired_records = false; }), {}, sight).trigger,
+            Trigger::kNone);
+}
+
+TEST(DecideTest, OutsideTheWindowsOnlyShortSpaceCounts) {
+  Sight sight = Healthy();
+  sight.dead_sealed_bytes = 90 * kMiB;
+  sight.minute_of_day = 600;
+  SchedulerOptions options =
+      With([](SchedulerOptions& o) { o.windows = {{.begin_minute = 60, .end_minute = 120}}; });
+  EXPECT_EQ(Decide(options, {}, sight).trigger, Trigger::kNone);
+  EXPECT_EQ(Decide(options, BytesCeiling(100 * kMiB), sight).trigger, Trigger::kCeiling);
+  options.free_disk_floor = 2000 * kMiB;
+  EXPECT_EQ(Decide(options, {}, sight).trigger, Trigger::kFreeDisk);
+  options.free_disk_floor = 0;
+  sight.minute_of_day = 60;
+  EXPECT_EQ(Decide(options, {}, sight).trigger, Trigger::kDeadShare);
+}
+
+TEST(DecideTest, WhileReadersHoldWhatWasCompactedNoMoreIs) {
+  Sight sight = Healthy();
+  sight.dead_sealed_bytes = 90 * kMiB;
+  sight.retired_bytes = 23 * kMiB;
+  const Decision decision = Decide({}, {}, sight);
+  EXPECT_EQ(decision.trigger, Trigger::kNone);
+  EXPECT_NE(decision.reason.find("readers hold"), std::string::npos);
+  sight.retired_bytes = 22 * kMiB;
+  EXPECT_EQ(Decide({}, {}, sight).trigger, Trigger::kDeadShare);
+}
+
+TEST(WindowTest, ContainsItsBeginAndNotItsEnd) {
+  const std::vector<DayWindow> windows = {{.begin_minute = 60, .end_minute = 120}};
+  EXPECT_FALSE(InWindow(windows, 59));
+  EXPECT_TRUE(InWindow(windows, 60));
+  EXPECT_TRUE(InWindow(windows, 119));
+  EXPECT_FALSE(InWindow(windows, 120));
+}
+
+TEST(WindowTest, MayGoThroughMidnight) {
+  const std::vector<DayWindow> windows = {{.begin_minute = 1380, .end_minute = 60}};
+  EXPECT_TRUE(InWindow(windows, 1380));
+  EXPECT_TRUE(InWindow(windows, 0));
+  EXPECT_FALSE(InWindow(windows, 60));
+  EXPECT_TRUE(InWindow({}, 700)) << "without windows it is always open";
+}
+
+TEST(CeilingTest, ComesNearAtNineTenthsAndIsExceededAboveIt) {
+  Sight sight = Healthy();
+  const CompactionLimits limits = BytesCeiling(100 * kMiB);
+  for (const auto& [disk, wanted] :
+       {std::pair{89 * kMiB, Pressure::kNone}, std::pair{90 * kMiB, Pressure::kNear},
+        std::pair{100 * kMiB, Pressure::kNear}, std::pair{101 * kMiB, Pressure::kAbove}}) {
+    sight.disk_bytes = disk;
+    EXPECT_EQ(PressureOf(limits, sight), wanted) << disk;
+  }
+  EXPECT_EQ(PressureOf({}, sight), Pressure::kNone);
+}
+
+TEST(CeilingTest, OnSpaceAmplificationCountsAStoreOfLessThanFourSegmentsAsFour) {
+  const CompactionLimits limits = Limits([](CompactionLimits& l) { l.space_ceiling = 2; });
+  Sight sight{.live_bytes = 10, .disk_bytes = 7 * kMiB, .segment_bytes = kMiB};
+  EXPECT_EQ(PressureOf(limits, sight), Pressure::kNone);
+  sight.disk_bytes = 9 * kMiB;
+  EXPECT_EQ(PressureOf(limits, sight), Pressure::kAbove);
+}
+
+TEST(CeilingTest, SlowsWritersInProportionAndByAtMostWhatIsAllowed) {
+  Sight sight = Healthy();
+  const CompactionLimits limits = Limits([](CompactionLimits& l) {
+    l.bytes_ceiling = 100 * kMiB;
+    l.max_write_delay = microseconds(1000);
+  });
+  sight.disk_bytes = 100 * kMiB;
+  EXPECT_EQ(WriteDelay(limits, sight), microseconds(0));
+  sight.disk_bytes = 105 * kMiB;
+  EXPECT_EQ(WriteDelay(limits, sight), microseconds(500));
+  sight.disk_bytes = 500 * kMiB;
+  EXPECT_EQ(WriteDelay(limits, sight), microseconds(1000));
+}
+
+TEST(RateControllerTest, WithoutATargetTheLimitIsTheRate) {
+  RateController controller;
+  EXPECT_EQ(controller.Next({}, Pressure::kNone, milliseconds(9), true), 0u);
+  EXPECT_EQ(controller.Next(Rate(5 * kMiB, {}), Pressure::kNone, milliseconds(9), true), 5 * kMiB);
+}
+
+TEST(RateControllerTest, GoesDownWhileLatencyIsAboveTheTargetAndUpAgainWithSlack) {
+  const CompactionLimits limits = Rate(100 * kMiB, microseconds(100));
+  RateController controller;
+  std::uint64_t rate = 100 * kMiB;
+  for (int i = 0; i < 5; ++i) {
+    const std::uint64_t next = controller.Next(limits, Pressure::kNone, microseconds(101), true);
+    EXPECT_LT(next, rate);
+    rate = next;
+  }
+  EXPECT_EQ(controller.Next(limits, Pressure::kNone, microseconds(90), true), rate)
+      << "close to the target it stays";
+  for (int i = 0; i < 20; ++i) {
+    const std::uint64_t next = controller.Next(limits, Pressure::kNone, microseconds(10), true);
+    EXPECT_GE(next, rate);
+    rate = next;
+  }
+  EXPECT_EQ(rate, 100 * kMiB);
+}
+
+TEST(RateControllerTest, NeverStarvesTheJob) {
+  RateController controller;
+  std::uint64_t rate = 0;
+  for (int i = 0; i < 100; ++i) {
+    rate = controller.Next(Rate({}, microseconds(1)), Pressure::kNone, milliseconds(1), true);
+  }
+  EXPECT_EQ(rate, RateController::kSlowest);
+}
+
+TEST(RateControllerTest, WithoutALimitTheFirstStepDownIsFeltAndTheWayUpEndsWithoutALimit) {
+  const CompactionLimits limits = Rate({}, microseconds(100));
+  RateController controller;
+  const std::uint64_t first = controller.Next(limits, Pressure::kNone, milliseconds(1), true);
+  EXPECT_GT(first, 0u);
+  EXPECT_LE(first, 256 * kMiB);
+  std::uint64_t rate = first;
+  for (int i = 0; i < 50 && rate != 0; ++i) {
+    rate = controller.Next(limits, Pressure::kNone, {}, false);
+  }
+  EXPECT_EQ(rate, 0u);
+}
+
+TEST(RateControllerTest, ShortSpaceLiftsEveryLimit) {
+  RateController controller;
+  const CompactionLimits limits = Rate(kMiB, microseconds(1));
+  EXPECT_EQ(controller.Next(limits, Pressure::kNear, milliseconds(1), true), 0u);
+  EXPECT_EQ(controller.Next(limits, Pressure::kAbove, milliseconds(1), true), 0u);
+}
+
+TEST(BackoffTest, DoublesUpToTheCapAndStartsOverAfterASuccess) {
+  Backoff backoff(milliseconds(10), milliseconds(50));
+  EXPECT_FALSE(backoff.pending());
+  std::vector<milliseconds::rep> waits;
+  for (int i = 0; i < 5; ++i) waits.push_back(backoff.Grow().count());
+  EXPECT_EQ(waits, (std::vector<milliseconds::rep>{10, 20, 40, 50, 50}));
+  EXPECT_TRUE(backoff.pending());
+  backoff.Reset();
+  EXPECT_FALSE(backoff.pending());
+  EXPECT_EQ(backoff.Grow(), milliseconds(10));
+}
+
+TEST(OptionsTest, TheDefaultsMakeSense) { EXPECT_TRUE(CheckOptions({}).ok()); }
+
+TEST(OptionsTest, NonsenseIsRefusedNamingTheOption) {
+  const auto refused = [](const std::string& name, auto change) {
+    const Status status = CheckOptions(With(change));
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << name;
+    EXPECT_NE(status.message().find(name), std::string::npos) << status.message();
+  };
+  using Options = SchedulerOptions;
+  refused("dead_share", [](Options& o) { o.dead_share = 0; });
+  refused("dead_share", [](Options& o) { o.dead_share = 1.01; });
+  refused("bytes_per_second", [](Options& o) { o.limits.bytes_per_second = 0; });
+  refused("bytes_per_second", [](Options& o) { o.limits.bytes_per_second = kMiB - 1; });
+  refused("latency_target", [](Options& o) { o.limits.latency_target = microseconds(-1); });
+  refused("space_ceiling", [](Options& o) { o.limits.space_ceiling = 1.0; });
+  refused("max_write_delay", [](Options& o) { o.limits.max_write_delay = milliseconds(2000); });
+  refused("never opens", [](Options& o) { o.windows = {{.begin_minute = 60, .end_minute = 60}}; });
+  refused("windows", [](Options& o) { o.windows = {{.begin_minute = 1440, .end_minute = 10}}; });
+  refused("interval", [](Options& o) { o.interval = milliseconds(0); });
+  refused("jitter", [](Options& o) { o.jitter = milliseconds(-1); });
+  refused("backoff_first", [](Options& o) { o.backoff_cap = o.backoff_first / 2; });
+}
+
+TEST(OptionsTest, ACeilingBelowTheLiveBytesAndAFloorAboveTheDiskAreRefused) {
+  EXPECT_TRUE(CheckAgainstDisk(BytesCeiling(110 * kMiB), 0, 100 * kMiB, 0).ok());
+  EXPECT_EQ(CheckAgainstDisk(BytesCeiling(109 * kMiB), 0, 100 * kMiB, 0).code(),
+            StatusCode::kInvalidArgument);
+  EXPECT_TRUE(CheckAgainstDisk({}, 9 * kMiB, 0, 10 * kMiB).ok());
+  EXPECT_EQ(CheckAgainstDisk({}, 10 * kMiB, 0, 10 * kMiB).code(), StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace freyja::compaction

@@ -1,0 +1,307 @@
+#include "compaction/scheduler.h"
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+#include "base/status_macros.h"
+
+namespace freyja::compaction {
+
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr milliseconds kWhileAJobRuns{100};
+constexpr milliseconds kWhenSpaceIsShort{1000};
+// Too few samples say nothing about the 99th percentile.
+constexpr std::uint64_t kFewestSamples = 50;
+constexpr std::uint64_t kSegmentsPerStep = 4;
+constexpr std::size_t kMostExpiredAtOnce = 16;
+
+// Segments that were being compacted when they expired are gone; nobody asks for them again.
+void KeepOnly(const std::set<std::uint64_t>& existing, std::set<std::uint64_t>& ids) {
+  std::erase_if(ids, [&](std::uint64_t id) { return !existing.contains(id); });
+}
+
+}  // namespace
+
+Scheduler::Scheduler(engine::Store& store, JobManager& jobs, EventDispatcher& events,
+                     engine::LatencySampler& latencies, SchedulerOptions options)
+    : store_(store),
+      jobs_(jobs),
+      events_(events),
+      latencies_(latencies),
+      options_(std::move(options)),
+      failures_(options_.backoff_first, options_.backoff_cap),
+      idling_(options_.backoff_first, options_.backoff_cap),
+      limits_(options_.limits) {
+  jobs_.throttle().SetRate(limits_.bytes_per_second.value_or(0));
+}
+
+Status Scheduler::Start() {
+  base::MutexLock lock(mutex_);
+  try {
+    thread_ = std::thread([this] { Run(); });
+  } catch (const std::system_error&) {
+    return Status(StatusCode::kOutOfMemory, "no thread for the scheduler");
+  }
+  return Status::Ok();
+}
+
+void Scheduler::Shutdown() {
+  std::thread thread;
+  {
+    base::MutexLock lock(mutex_);
+    stopped_ = true;
+    changed_.NotifyAll();
+    thread = std::move(thread_);
+  }
+  if (thread.joinable()) thread.join();
+}
+
+void Scheduler::SetPaused(bool paused) {
+  jobs_.throttle().SetPaused(paused);
+  base::MutexLock lock(mutex_);
+  changed_.NotifyAll();
+}
+
+Status Scheduler::SetLimits(const CompactionLimits& limits) {
+  FREYJA_RETURN_IF_ERROR(CheckLimits(limits));
+  base::MutexLock lock(mutex_);
+  limits_ = limits;
+  jobs_.throttle().SetRate(limits.bytes_per_second.value_or(0));
+  changed_.NotifyAll();
+  return Status::Ok();
+}
+
+CompactionLimits Scheduler::limits() const {
+  base::MutexLock lock(mutex_);
+  return limits_;
+}
+
+SchedulerStats Scheduler::stats() const {
+  SchedulerStats stats;
+  stats.paused = jobs_.throttle().paused();
+  stats.bytes_per_second = jobs_.throttle().rate();
+  stats.throttled =
+      std::chrono::duration_cast<std::chrono::microseconds>(jobs_.throttle().waited());
+  stats.write_delay = std::chrono::microseconds(write_delay_us_.load());
+  stats.delayed_writes = write_delays_.load();
+  stats.write_delay_total = std::chrono::microseconds(write_delay_total_us_.load());
+  base::MutexLock lock(mutex_);
+  stats.running = thread_.joinable();
+  stats.decision = reason_;
+  if (held_off_until_) {
+    const auto rest = *held_off_until_ - Clock::now();
+    stats.backoff = std::max(milliseconds(0), std::chrono::duration_cast<milliseconds>(rest));
+  }
+  return stats;
+}
+
+void Scheduler::Delay(std::uint32_t microseconds) {
+  write_delays_.fetch_add(1);
+  write_delay_total_us_.fetch_add(microseconds);
+  std::this_thread::sleep_for(std::chrono::microseconds(microseconds));
+}
+
+// --- The thread -----------------------------------------------------------------------
+
+void Scheduler::Run() {
+  for (;;) {
+    const milliseconds nap = NapTime();
+    {
+      base::MutexLock lock(mutex_);
+      if (!stopped_) changed_.WaitFor(mutex_, nap);
+      if (stopped_) return;
+    }
+    try {
+      Look();
+    } catch (const std::exception&) {
+      // Out of memory: the next look may do better.
+      store_.health().Report(Status(StatusCode::kOutOfMemory, "no memory for the scheduler"));
+    }
+  }
+}
+
+milliseconds Scheduler::NapTime() {
+  if (jobs_.running() != nullptr) return kWhileAJobRuns;
+  if (pressure_ != Pressure::kNone) return std::min(kWhileAJobRuns, options_.interval);
+  const auto jitter = static_cast<std::uint64_t>(options_.jitter.count());
+  return options_.interval +
+         milliseconds(jitter == 0 ? 0 : store_.random().Next64() % (jitter + 1));
+}
+
+void Scheduler::Look() {
+  const Sight sight = See();
+  Steer(sight);
+  TakeOutcome();
+  if (job_ != nullptr || jobs_.running() != nullptr || !store_.CheckWritable().ok()) return;
+  if (jobs_.throttle().paused()) return SetReason("paused");
+  const Decision decision = Decide(options_, limits(), sight);
+  if (Clock::now() < not_before_) return;  // even when space is short: it would fail again
+  if (decision.trigger == Trigger::kNone) {
+    TellUnmet();
+    return SetReason(decision.reason);
+  }
+  if (idling_.pending() && store_.log().appended() == seen_sequence_ && !sight.expired_segment) {
+    return;  // nothing was to gain then, and nothing has been written since
+  }
+  Start(decision);
+}
+
+Sight Scheduler::See() {
+  Sight sight;
+  std::set<std::uint64_t> existing;
+  for (const SegmentInfo& info : store_.GetSegments()) {
+    existing.insert(info.id);
+    if (info.state == SegmentState::kRetired) {
+      sight.retired_bytes += info.file_bytes;
+      continue;
+    }
+    sight.live_bytes += info.live_bytes;
+    (info.state == SegmentState::kSealed ? sight.dead_sealed_bytes : sight.dead_log_bytes) +=
+        info.dead_bytes;
+  }
+  KeepOnly(existing, tried_expired_);
+  sight.disk_bytes = store_.GetStats().disk_bytes;
+  sight.segment_bytes = store_.segment_bytes();
+  sight.expired_segment = !ExpiredSegments().empty();
+  const auto free = store_.directory().file_system().FreeSpace(store_.directory().path());
+  sight.free_disk_bytes = free ? *free : UINT64_MAX;
+  sight.minute_of_day = static_cast<std::uint32_t>(store_.clock().WallMs() / 60'000 % 1440);
+  return sight;
+}
+
+std::vector<std::uint64_t> Scheduler::ExpiredSegments() const {
+  std::vector<std::uint64_t> ids;
+  store_.segments().ForEach([&](const engine::Segment& segment) {
+    if (segment.state() != SegmentState::kSealed || ids.size() >= kMostExpiredAtOnce) return;
+    if (!jobs_.expiry().IsExpired(segment.sealed().highest_expiry_ms)) return;
+    if (!tried_expired_.contains(segment.id())) ids.push_back(segment.id());
+  });
+  return ids;
+}
+
+// --- How fast -------------------------------------------------------------------------
+
+void Scheduler::Steer(const Sight& sight) {
+  const CompactionLimits limits = this->limits();
+  const bool compacting = jobs_.running() != nullptr;
+  latencies_.set_compacting(compacting);
+  const Pressure pressure = PressureOf(limits, sight);
+  write_delay_us_.store(static_cast<std::uint32_t>(WriteDelay(limits, sight).count()));
+  TellPressure(pressure, sight);
+
+  engine::LatencyCounts now = latencies_.Counts(engine::LatencySampler::Kind::kRead, true);
+  now.Add(latencies_.Counts(engine::LatencySampler::Kind::kWrite, true));
+  const engine::LatencyCounts window = now.Since(seen_latencies_);
+  const bool known = window.samples >= kFewestSamples;
+  if (known || !compacting) seen_latencies_ = now;
+  if (!compacting) return;
+  TellRate(controller_.Next(limits, pressure, window.Quantile(0.99), known));
+}
+
+void Scheduler::TellRate(std::uint64_t rate) {
+  if (rate == rate_) return;
+  jobs_.throttle().SetRate(rate);
+  const std::uint64_t before = std::exchange(rate_, rate);
+  // Small corrections are no news.
+  if (before != 0 && rate != 0 && rate < 2 * before && before < 2 * rate) return;
+  Tell(CompactionEventType::kThrottled,
+       rate == 0 ? "no limit" : std::to_string(rate) + " bytes a second");
+}
+
+void Scheduler::TellPressure(Pressure pressure, const Sight& sight) {
+  const Pressure before = std::exchange(pressure_, pressure);
+  if (pressure != Pressure::kAbove) told_unmet_ = false;
+  if (pressure == before || pressure == Pressure::kNone) return;
+  const std::string bytes = std::to_string(sight.disk_bytes) + " bytes on disk, " +
+                            std::to_string(sight.live_bytes) + " of them live: ";
+  Tell(CompactionEventType::kEscalated,
+       bytes + (pressure == Pressure::kNear
+                    ? "close to the space ceiling, compaction runs at full speed"
+                    : "above the space ceiling, writers are slowed down"));
+}
+
+// --- Jobs -----------------------------------------------------------------------------
+
+void Scheduler::Start(const Decision& decision) {
+  HotSwapConfig config;
+  config.min_space_saving = decision.min_space_saving;
+  config.seal_active = decision.seal_active;
+  config.max_input_bytes = kSegmentsPerStep * store_.segment_bytes();
+  config.step_bytes = config.max_input_bytes;
+  config.combine_small = true;
+  config.reason = decision.reason;
+  job_expired_.clear();
+  if (decision.expired_only) {
+    config.segments = ExpiredSegments();
+    job_expired_.insert(config.segments.begin(), config.segments.end());
+    if (config.segments.empty()) return;
+  }
+  auto job = jobs_.Submit(config);
+  if (!job) {
+    // A segment may have gone since it was looked at.
+    if (job.error().code() != StatusCode::kInvalidArgument) store_.health().Report(job.error());
+    return HoldOff(failures_.Grow(), job.error().ToString());
+  }
+  job_ = *std::move(job);
+  seen_sequence_ = store_.log().appended();
+  SetReason(decision.reason);
+  Tell(CompactionEventType::kPlanned, decision.reason);
+}
+
+void Scheduler::TakeOutcome() {
+  if (job_ == nullptr) return;
+  const auto outcome = job_->WaitFor(milliseconds(0));
+  if (!outcome) return;
+  const auto job = std::move(job_);
+  tried_expired_.merge(job_expired_);
+  if (!*outcome) {
+    const Status& error = outcome->error();
+    if (error.code() == StatusCode::kCancelled) return HoldOff(options_.interval, "cancelled");
+    return HoldOff(failures_.Grow(), error.ToString());
+  }
+  failures_.Reset();
+  if (!(*outcome)->ran) return NothingToGain();
+  idling_.Reset();
+  base::MutexLock lock(mutex_);
+  held_off_until_.reset();
+}
+
+void Scheduler::NothingToGain() {
+  const milliseconds wait = idling_.Grow();
+  HoldOff(pressure_ == Pressure::kNone ? wait : std::min(wait, kWhenSpaceIsShort),
+          "no segment gives enough back");
+  TellUnmet();
+}
+
+void Scheduler::TellUnmet() {
+  if (pressure_ != Pressure::kAbove || std::exchange(told_unmet_, true)) return;
+  Tell(CompactionEventType::kEscalated,
+       "the space ceiling can't be met: nothing is left to reclaim that readers, tombstones or "
+       "live records do not hold");
+}
+
+void Scheduler::HoldOff(milliseconds time, const std::string& why) {
+  not_before_ = Clock::now() + time;
+  SetReason(why);
+  base::MutexLock lock(mutex_);
+  held_off_until_ = not_before_;
+}
+
+void Scheduler::Tell(CompactionEventType type, std::string reason) {
+  CompactionEvent event;
+  event.type = type;
+  event.job_id = job_ == nullptr ? 0 : job_->id();
+  event.reason = std::move(reason);
+  events_.Emit(event);
+}
+
+void Scheduler::SetReason(std::string reason) {
+  base::MutexLock lock(mutex_);
+  reason_ = std::move(reason);
+}
+
+}  // namespace freyja::compaction

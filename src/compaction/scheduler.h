@@ -1,0 +1,107 @@
+// Decides, while a store is open, when its compactions run, and how fast they go.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "base/mutex.h"
+#include "compaction/events.h"
+#include "compaction/job_manager.h"
+#include "compaction/policy.h"
+#include "engine/latency.h"
+#include "engine/store.h"
+#include "freyja/scheduler_options.h"
+#include "freyja/stats.h"
+
+namespace freyja::compaction {
+
+// Looks at the store every interval, and ten times a second while a job runs: whoever started
+// it, its rate follows the limits. Its own jobs are one step long, so that each look decides
+// about a few segments only. What to do is decided in policy.h; which segments, by the planner.
+//
+// Thread safety: all members may be called from any thread.
+class Scheduler {
+ public:
+  Scheduler(engine::Store& store, JobManager& jobs, EventDispatcher& events,
+            engine::LatencySampler& latencies, SchedulerOptions options);
+  ~Scheduler() { Shutdown(); }
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  // Without it, limits and pauses still count for jobs that others start. kOutOfMemory: no thread.
+  Status Start() FREYJA_EXCLUDES(mutex_);
+  void Shutdown() FREYJA_EXCLUDES(mutex_);
+
+  // A pause stops the job that runs, wherever it is, and starts no other.
+  void SetPaused(bool paused) FREYJA_EXCLUDES(mutex_);
+  Status SetLimits(const CompactionLimits& limits) FREYJA_EXCLUDES(mutex_);
+  CompactionLimits limits() const FREYJA_EXCLUDES(mutex_);
+
+  // To be called before every write.
+  void DelayWriter() {
+    const std::uint32_t delay = write_delay_us_.load(std::memory_order_relaxed);  // a hint
+    if (delay != 0) Delay(delay);
+  }
+
+  SchedulerStats stats() const FREYJA_EXCLUDES(mutex_);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void Run() FREYJA_EXCLUDES(mutex_);
+  std::chrono::milliseconds NapTime();
+  void Look();
+  Sight See();
+  void Steer(const Sight& sight);
+  void TellPressure(Pressure pressure, const Sight& sight);
+  void TellUnmet();
+  void TellRate(std::uint64_t rate);
+  void TakeOutcome();
+  void Start(const Decision& decision);
+  void NothingToGain();
+  void HoldOff(std::chrono::milliseconds time, const std::string& why);
+  std::vector<std::uint64_t> ExpiredSegments() const;
+  void Delay(std::uint32_t microseconds);
+  void Tell(CompactionEventType type, std::string reason);
+  void SetReason(std::string reason) FREYJA_EXCLUDES(mutex_);
+
+  engine::Store& store_;
+  JobManager& jobs_;
+  EventDispatcher& events_;
+  engine::LatencySampler& latencies_;
+  const SchedulerOptions options_;
+
+  // Of the scheduler's thread alone.
+  std::shared_ptr<JobState> job_;
+  std::set<std::uint64_t> job_expired_;    // segments that job_ takes because they have expired
+  std::set<std::uint64_t> tried_expired_;  // and those that earlier ones took
+  RateController controller_;
+  Backoff failures_;
+  Backoff idling_;
+  Clock::time_point not_before_{};
+  std::uint64_t seen_sequence_ = 0;  // when nothing was to gain
+  engine::LatencyCounts seen_latencies_;
+  Pressure pressure_ = Pressure::kNone;
+  bool told_unmet_ = false;
+  std::uint64_t rate_ = 0;
+
+  std::atomic<std::uint32_t> write_delay_us_{0};
+  std::atomic<std::uint64_t> write_delays_{0};
+  std::atomic<std::uint64_t> write_delay_total_us_{0};
+
+  mutable base::Mutex mutex_;
+  base::CondVar changed_;
+  std::thread thread_ FREYJA_GUARDED_BY(mutex_);
+  bool stopped_ FREYJA_GUARDED_BY(mutex_) = false;
+  CompactionLimits limits_ FREYJA_GUARDED_BY(mutex_);
+  std::string reason_ FREYJA_GUARDED_BY(mutex_) = "not looked yet";
+  std::optional<Clock::time_point> held_off_until_ FREYJA_GUARDED_BY(mutex_);
+};
+
+}  // namespace freyja::compaction
