@@ -17,7 +17,7 @@ struct InspectionOptions {
 };
 
 int RunStats(const InspectionOptions& options) {
-  if (options.json && options.format != "" && options.format != "json") {
+  if (options.json && !options.format.empty() && options.format != "json") {
     throw CLI::ValidationError("--json and --format " + options.format + " contradict each other");
   }
   return WithStore(options.directory, Access::kRead, 0, [&](KVStore& store) {

@@ -75,8 +75,9 @@ MadeDirectory::Segment MadeDirectory::Begin(std::uint64_t id) {
 
 void MadeDirectory::AppendRecord(Segment& segment, const Record& record) {
   std::vector<std::byte> bytes(format::EncodedRecordBytes(record));
-  format::EncodeRecord(record, segment.identity.ChecksumSeed(), bytes);
-  const engine::ScannedRecord scanned{.offset = segment.bytes.size(),
+  const std::uint64_t offset = segment.bytes.size();
+  format::EncodeRecord(record, format::RecordSeed(segment.identity.ChecksumSeed(), offset), bytes);
+  const engine::ScannedRecord scanned{.offset = offset,
                                       .bytes = bytes.size(),
                                       .checksum = base::Load<std::uint32_t>(bytes.data()),
                                       .record = record};
@@ -329,7 +330,8 @@ void MadeDirectory::CollectPairs() {
     const format::SegmentIdentity identity{.store = manifest_.store, .id = id, .nonce = nonce};
     const std::span<const std::byte> bytes(file->second);
     for (std::size_t at = format::kSegmentHeaderBytes; at < bytes.size(); at += 8) {
-      const auto record = format::DecodeRecord(bytes.subspan(at), identity.ChecksumSeed());
+      const auto record =
+          format::DecodeRecord(bytes.subspan(at), format::RecordSeed(identity.ChecksumSeed(), at));
       // A hint that lies with checksums that hold can turn a deletion into an empty value.
       if (record) pairs_.emplace(record->key, record->value);
     }

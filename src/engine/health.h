@@ -38,11 +38,11 @@ class Health {
   // cause does without, but whoever needs to poison never fails to because of its message.
   template <class MakeMessage>
   Status PoisonWith(StatusCode code, MakeMessage&& make_message) noexcept FREYJA_EXCLUDES(mutex_) {
-    Status cause(code, "");
+    Status cause;
     try {
       cause = Status(code, make_message());
     } catch (const std::exception&) {
-      // without a message
+      cause = Status(code, "");
     }
     Poison(cause);
     return cause;

@@ -55,7 +55,9 @@ class LogReplayTest : public ::testing::Test {
     record.ends_batch = flags.end;
     record.watermark = flags.watermark;
     std::vector<std::byte> bytes(kRecordBytes);
-    EXPECT_EQ(format::EncodeRecord(record, Identity().ChecksumSeed(), bytes), kRecordBytes);
+    EXPECT_EQ(
+        format::EncodeRecord(record, format::RecordSeed(Identity().ChecksumSeed(), offset_), bytes),
+        kRecordBytes);
     EXPECT_OK(file_->WriteAt(offset_, bytes));
     offset_ += kRecordBytes;
   }

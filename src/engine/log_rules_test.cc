@@ -28,7 +28,8 @@ class LogRulesTest : public ::testing::Test {
     const format::Record record{.sequence = log.next_sequence(), .key = key, .value = "value"};
     const std::size_t bytes = format::EncodedRecordBytes(record);
     Segment* const segment = Must(log.SegmentFor(bytes, false));
-    format::EncodeRecord(record, segment->seed(), {segment->base() + log.append_offset(), bytes});
+    format::EncodeRecord(record, format::RecordSeed(segment->seed(), log.append_offset()),
+                         {segment->base() + log.append_offset(), bytes});
     log.Appended(1, 0, bytes);
   }
 

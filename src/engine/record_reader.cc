@@ -9,7 +9,7 @@ namespace freyja::engine {
 Result<FoundRecord> RecordReader::Read(Location location) const {
   Segment& segment = segments_.At(location);
   FREYJA_SCHEDULE_POINT("read.record", &segment);
-  const auto record = format::DecodeRecord(segment.BytesAt(location), segment.seed());
+  const auto record = format::DecodeRecord(segment.BytesAt(location), segment.SeedAt(location));
   if (record) return FoundRecord{&segment, location, *record};
   const std::string where = segment.name() + ": offset " + std::to_string(location.offset()) + ": ";
   if (segment.mapping().faulted()) {

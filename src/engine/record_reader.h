@@ -40,7 +40,8 @@ class RecordReader {
     FREYJA_SCHEDULE_POINT("read.key", &segment);
     const auto bytes = segment.BytesAt(location);
     if (format::PeekKey(bytes) == key) return true;
-    if (damaged != nullptr && !format::DecodeRecord(bytes, segment.seed())) *damaged = location;
+    if (damaged != nullptr && !format::DecodeRecord(bytes, segment.SeedAt(location)))
+      *damaged = location;
     return false;
   }
 

@@ -34,7 +34,8 @@ Result<bool> RecordScanner::Next(ScannedRecord& out) {
   if (claimed == 0 || claimed > end_ - offset_) return false;
   if (Available().size() < claimed) FREYJA_RETURN_IF_ERROR(Fill(claimed));
   std::size_t bytes = 0;
-  const std::optional<format::Record> record = format::DecodeRecord(Available(), seed_, &bytes);
+  const std::optional<format::Record> record =
+      format::DecodeRecord(Available(), format::RecordSeed(seed_, offset_), &bytes);
   if (!record) return false;
   out.offset = offset_;
   out.bytes = bytes;

@@ -39,8 +39,8 @@ Result<std::uint64_t> SealedWriter::Append(format::Record record) {
     piece_.resize(std::max(needed, std::min(2 * piece_.size(), kPieceBytes)));
   }
   const auto out = std::span(piece_).subspan(piece_bytes_);
-  format::EncodeRecord(record, seed_, out);
   const std::uint64_t offset = offset_;
+  format::EncodeRecord(record, format::RecordSeed(seed_, offset), out);
   const ScannedRecord scanned{.offset = offset,
                               .bytes = bytes,
                               .checksum = base::Load<std::uint32_t>(out.data()),

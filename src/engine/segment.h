@@ -10,6 +10,7 @@
 #include "engine/location.h"
 #include "format/ids.h"
 #include "format/manifest.h"
+#include "format/record.h"
 #include "freyja/stats.h"
 #include "io/file_system.h"
 
@@ -34,6 +35,9 @@ class Segment {
   const format::SegmentIdentity& identity() const { return identity_; }
   std::uint64_t id() const { return identity_.id; }
   std::uint32_t seed() const { return seed_; }
+  std::uint32_t SeedAt(Location location) const {
+    return format::RecordSeed(seed_, location.offset());
+  }
   std::uint32_t slot() const { return slot_; }
   std::byte* base() const { return base_; }
   // Reads and appends stay below this offset.

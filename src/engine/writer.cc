@@ -191,8 +191,9 @@ Status Writer::AppendRecords(const Request& request) {
     record.begins_batch = operations.size() > 1 && i == 0;
     record.ends_batch = operations.size() > 1 && i + 1 == operations.size();
     if (i == 0 && carries) record.watermark = watermark;
-    const std::size_t bytes = format::EncodeRecord(
-        record, segment->seed(), {segment->base() + offset, segment->limit() - offset});
+    const std::size_t bytes =
+        format::EncodeRecord(record, format::RecordSeed(segment->seed(), offset),
+                             {segment->base() + offset, segment->limit() - offset});
     pending_.push_back({.hash = operations[i].hash,
                         .key = operations[i].key,
                         .location = Location(segment->slot(), offset, bytes),

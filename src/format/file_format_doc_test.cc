@@ -28,8 +28,12 @@ Bytes Segment() {
   std::span<std::byte> rest(bytes);
   EncodeSegmentHeader({.identity = kIdentity, .generation = 1}, rest.first<kSegmentHeaderBytes>());
   rest = rest.subspan(kSegmentHeaderBytes);
-  rest = rest.subspan(EncodeRecord(kPut, kIdentity.ChecksumSeed(), rest));
-  EncodeRecord(kDeletion, kIdentity.ChecksumSeed(), rest);
+  const auto append = [&](const Record& record) {
+    const std::uint64_t offset = bytes.size() - rest.size();
+    rest = rest.subspan(EncodeRecord(record, RecordSeed(kIdentity.ChecksumSeed(), offset), rest));
+  };
+  append(kPut);
+  append(kDeletion);
   return bytes;
 }
 

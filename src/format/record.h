@@ -1,7 +1,7 @@
 // One record: a put or a tombstone as bytes in a segment.
 //
 //   0  u32 checksum        CRC-32C of everything after it, padding included, seeded
-//                          with SegmentIdentity::ChecksumSeed()
+//                          with RecordSeed(SegmentIdentity::ChecksumSeed(), offset)
 //   4  u32 value_length
 //   8  u64 sequence        never 0
 //  16  u24 key_length      1 to kMaxKeyBytes; 0 is never a record
@@ -57,6 +57,13 @@ inline std::size_t EncodedRecordBytes(const Record& record) {
   return base::RoundUp(
       kRecordHeaderBytes + optional_fields + record.key.size() + record.value.size(),
       kRecordAlignment);
+}
+
+// What the checksum of the record at `offset` of a segment is seeded with. Different at every
+// offset, and CRCs of the same bytes from different seeds differ: a record that was moved within
+// its segment does not verify there.
+inline std::uint32_t RecordSeed(std::uint32_t segment_seed, std::uint64_t offset) {
+  return segment_seed ^ static_cast<std::uint32_t>(offset / kRecordAlignment);
 }
 
 // Writes the record to the front of `out`, which holds at least EncodedRecordBytes; nothing

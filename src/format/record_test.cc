@@ -109,6 +109,16 @@ RC_GTEST_PROP(RecordTest, ARecordNeverVerifiesInAnotherSegment,
   RC_ASSERT(!Verifies(bytes, other.ChecksumSeed()));
 }
 
+TEST(RecordTest, ARecordThatWasMovedWithinItsSegmentIsRejected) {
+  constexpr std::uint64_t kHome = 4096;
+  const Bytes bytes = Encode({.sequence = 1, .key = "key", .value = "value"},
+                             RecordSeed(kSeed, kHome));
+  for (std::uint64_t offset = 0; offset < 64 * 1024; offset += kRecordAlignment) {
+    EXPECT_EQ(Verifies(bytes, RecordSeed(kSeed, offset)), offset == kHome) << offset;
+  }
+  EXPECT_FALSE(Verifies(bytes, RecordSeed(kSeed, kHome + (std::uint64_t{1} << 30))));
+}
+
 TEST(RecordTest, EveryFlippedBitIsRejected) {
   for (const Record& record : Examples()) {
     const Bytes intact = Encode(record);

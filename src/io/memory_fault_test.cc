@@ -160,6 +160,26 @@ TEST_F(MemoryFaultTest, AFailedWriteBackLosesWhatWasDirtyAndTheNextSyncSaysSo) {
   EXPECT_EQ(CodeOf(fs_.FailWriteBack("/d/no", Status())), StatusCode::kNotFound);
 }
 
+TEST_F(MemoryFaultTest, ASyncThatSucceedsBesideFailingWriteBacksHasMadeEverythingDurable) {
+  const auto file = CreateText(fs_, "/d/a", std::string(kBlockBytes, 'o'));
+  EXPECT_OK(file->Sync());
+  EXPECT_OK(fs_.SyncDirectory("/d"));
+  std::atomic<bool> stop = false;
+  std::thread kernel([&] {
+    while (!stop.load()) {
+      EXPECT_OK(fs_.FailWriteBack("/d/a", Status(StatusCode::kIoError, "write-back")));
+    }
+  });
+  for (int i = 0; i < 2000; ++i) {
+    const std::string text(1, static_cast<char>('a' + i % 26));
+    EXPECT_OK(WriteText(*file, 0, text));
+    if (!file->Sync().ok()) continue;
+    EXPECT_EQ(AfterPowerLoss("/d/a").substr(0, 1), text);
+  }
+  stop.store(true);
+  kernel.join();
+}
+
 TEST_F(MemoryFaultTest, WhatFiredIsKnown) {
   const auto file = CreateText(fs_, "/d/a", "");
   fs_.InjectFault({.operations = {Operation::kSync}});

@@ -81,7 +81,9 @@ class MemoryFile final : public File {
     }
     return FaultPlan::Finish(std::move(fault), [this] {
       base::MutexLock lock(disk().mutex);
-      return Outcome("sync", inode().Sync());
+      Status lost = inode().TakeWriteBackError();
+      const StatusCode synced = inode().Sync();
+      return lost.ok() ? Outcome("sync", synced) : lost;
     });
   }
 

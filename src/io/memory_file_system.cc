@@ -202,15 +202,10 @@ std::vector<FiredFault> MemoryFileSystem::FirstFaultsFired() const {
 }
 
 Status MemoryFileSystem::FailWriteBack(const fs::path& path, Status error) {
-  {
-    base::MutexLock lock(disk_->mutex);
-    FREYJA_ASSIGN_OR_RETURN(const auto inode, FindFile(*disk_, "write back", path));
-    inode->DropDirty();
-  }
-  InjectFault({.operations = {Operation::kSync},
-               .path_contains = path.native(),
-               .status = std::move(error),
-               .sync_drops_dirty = true});
+  // Under the lock of the disk: a sync that is under way comes before it or learns of it.
+  base::MutexLock lock(disk_->mutex);
+  FREYJA_ASSIGN_OR_RETURN(const auto inode, FindFile(*disk_, "write back", path));
+  inode->FailWriteBack(std::move(error));
   return Status::Ok();
 }
 

@@ -77,6 +77,12 @@ class Inode {
   // A failed sync that leaves its pages marked clean: what was dirty never reaches the
   // disk, unless it is changed once more, although later syncs succeed.
   void DropDirty();
+  // The same with nobody asking: the next sync has to say so.
+  void FailWriteBack(Status error) {
+    DropDirty();
+    write_back_error_ = std::move(error);
+  }
+  Status TakeWriteBackError() { return std::exchange(write_back_error_, Status::Ok()); }
 
   // The address of the content, stable until the matching Unmap. `size` <= size().
   Result<std::byte*> Map(std::uint64_t size, bool writable);
@@ -145,6 +151,7 @@ class Inode {
   std::shared_ptr<const SyncedContent> synced_;  // as durable_; null: to be made when needed
   Range dirty_;
   std::map<std::uint64_t, std::unique_ptr<Region>> dropped_;  // offset -> block, then clean
+  Status write_back_error_;
 
   std::multiset<std::uint64_t> mapped_;    // sizes of the live mappings
   std::multiset<std::uint64_t> writable_;  // those of them that can be stored to

@@ -323,8 +323,29 @@ void Driver::Finish() {
   EndSession();
   injector_.Detach();
   Take(images, power, oracle_.AfterPowerLoss(), "closed, then a power cut");
+  LetWriteBackErrorShow();
   images.push_back({disk_, oracle_.AfterKill(), "closed"});
   for (const Image& image : images) Judge(image);
+}
+
+// What the kernel could not write is told to the next one who syncs that file, which may be the
+// next session. That is an error of its own, or makes it read-only; the one after it is judged.
+void Driver::LetWriteBackErrorShow() {
+  if (!injector_.fails_write_back()) return;
+  const auto is_honest = [](const Status& status) {
+    return status.ok() || status.code() == StatusCode::kIoError ||
+           status.code() == StatusCode::kReadOnly;
+  };
+  Options options = setup_.options;
+  options.sync = Sync::kNone;
+  ++reopens_;
+  auto store = support::OpenOn(disk_, options, dice_.Next());
+  Status status = store ? (*store)->Put("new", "value") : store.error();
+  if (status.ok()) {
+    const auto removed = (*store)->Delete("new");
+    status = removed ? (*store)->Close() : removed.error();
+  }
+  if (!is_honest(status)) Problem(Wrong::kOther, "after a failed write-back: " + status.ToString());
 }
 
 void Driver::Judge(const Image& image) {

@@ -91,6 +91,7 @@ class Driver {
   bool OnlyHarmlessFired();
   void Take(std::vector<Image>& images, io::CrashOptions::Mode mode, support::Bounds bounds,
             std::string when);
+  void LetWriteBackErrorShow();
   void Judge(const Image& image);
 
   const DriverSetup setup_;

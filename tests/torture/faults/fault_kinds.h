@@ -45,6 +45,7 @@ class Injector {
   std::uint64_t fired() const;
   // Whether anything was done at all: a write-back can fail without any call that fails.
   bool injected() const;
+  bool fails_write_back() const { return kind_ != nullptr && kind_->write_back; }
   // The first of them.
   std::vector<io::FiredFault> first_fired() const;
   // Whether the store can, and if it has to then must, have noticed. A sync that reports late
