@@ -111,8 +111,8 @@ RC_GTEST_PROP(RecordTest, ARecordNeverVerifiesInAnotherSegment,
 
 TEST(RecordTest, ARecordThatWasMovedWithinItsSegmentIsRejected) {
   constexpr std::uint64_t kHome = 4096;
-  const Bytes bytes = Encode({.sequence = 1, .key = "key", .value = "value"},
-                             RecordSeed(kSeed, kHome));
+  const Bytes bytes =
+      Encode({.sequence = 1, .key = "key", .value = "value"}, RecordSeed(kSeed, kHome));
   for (std::uint64_t offset = 0; offset < 64 * 1024; offset += kRecordAlignment) {
     EXPECT_EQ(Verifies(bytes, RecordSeed(kSeed, offset)), offset == kHome) << offset;
   }
