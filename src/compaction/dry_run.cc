@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/status_macros.h"
+#include "compaction/job.h"
 #include "compaction/job_manager.h"
 #include "compaction/survey.h"
 
@@ -41,12 +42,9 @@ std::uint64_t JobManager::BytesPerSecond() const {
 
 Result<CompactionPlan> JobManager::DryRun(const HotSwapConfig& config) {
   FREYJA_RETURN_IF_ERROR(CheckConfig(config));
-  const PlanScope scope{.min_space_saving = config.min_space_saving,
-                        .max_input_bytes = config.max_input_bytes,
-                        .only = {config.segments.begin(), config.segments.end()},
-                        .expired_by = &expiry_,
-                        .combine_small = config.combine_small,
-                        .with_log = config.seal_active};
+  PlanScope scope = OnlyStep(config).scope;
+  scope.expired_by = &expiry_;
+  scope.with_log = config.seal_active;
   FREYJA_ASSIGN_OR_RETURN(const Survey survey, SurveyStore(store_, scope));
   CompactionPlan plan;
   plan.reason = survey.plan.reason;

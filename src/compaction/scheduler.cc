@@ -203,9 +203,9 @@ void Scheduler::Steer(const Sight& sight) {
 }
 
 void Scheduler::TellRate(std::uint64_t rate) {
-  if (rate == rate_) return;
+  const std::uint64_t before = jobs_.throttle().rate();  // which SetLimits changes, too
+  if (rate == before) return;
   jobs_.throttle().SetRate(rate);
-  const std::uint64_t before = std::exchange(rate_, rate);
   // Small corrections are no news.
   if (before != 0 && rate != 0 && rate < 2 * before && before < 2 * rate) return;
   Tell(CompactionEventType::kThrottled,

@@ -89,7 +89,6 @@ class Scheduler {
   engine::LatencyCounts seen_latencies_;
   Pressure pressure_ = Pressure::kNone;
   bool told_unmet_ = false;
-  std::uint64_t rate_ = 0;
 
   std::atomic<std::uint32_t> write_delay_us_{0};
   std::atomic<std::uint64_t> write_delays_{0};
