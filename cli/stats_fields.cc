@@ -41,6 +41,10 @@ void AppendContents(const Stats& stats, std::string& out) {
   AppendField("space amplification", fmt::format("{:.2f}", stats.space_amplification()), out);
   AppendField("segments", HumanCount(stats.segments), out);
   AppendField("retired segments", HumanCount(stats.retired_segments), out);
+  AppendField("quarantined segments",
+              fmt::format("{} ({})", HumanCount(stats.quarantined_segments),
+                          HumanBytes(stats.quarantined_bytes)),
+              out);
   AppendField("open snapshots", HumanCount(stats.open_snapshots), out);
   AppendField("index in memory", HumanBytes(stats.index_bytes), out);
 }
@@ -93,6 +97,8 @@ Json StatsJson(const Stats& stats) {
       {"space_amplification", stats.space_amplification()},
       {"segments", stats.segments},
       {"retired_segments", stats.retired_segments},
+      {"quarantined_segments", stats.quarantined_segments},
+      {"quarantined_bytes", stats.quarantined_bytes},
       {"open_snapshots", stats.open_snapshots},
       {"index_bytes", stats.index_bytes},
       {"last_sequence", stats.last_sequence},

@@ -131,7 +131,11 @@ void MadeDirectory::MakeSealed() {
     // Behind its end there may be anything.
     if (in_.OneIn(3)) fuzz::Append(segment.bytes, in_.Take(in_.U8()));
     files_[format::DataFileName(sealed.id)] = segment.bytes;
-    (quarantined ? manifest_.quarantined : manifest_.sealed).push_back(sealed);
+    if (quarantined) {
+      manifest_.quarantine.push_back({.id = sealed.id, .segments = {sealed}});
+    } else {
+      manifest_.sealed.push_back(sealed);
+    }
   }
 }
 

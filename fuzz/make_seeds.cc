@@ -103,7 +103,11 @@ void AddManifests(Seeds& seeds) {
   manifest.log = {{.id = 4, .nonce = 40}, {.id = 5, .nonce = 50}};
   manifest.sealed = {{.id = 1, .nonce = 10, .data_bytes = 200, .record_count = 3},
                      {.id = 2, .nonce = 20, .data_bytes = 300, .record_count = 4}};
-  manifest.quarantined = {{.id = 3, .nonce = 30, .data_bytes = 400, .record_count = 5}};
+  manifest.quarantine = {
+      {.id = 7,
+       .keep_until_ms = 70,
+       .segments = {{.id = 3, .nonce = 30, .data_bytes = 400, .record_count = 5}},
+       .outputs = {1, 2}}};
   manifest.watermark = 8;
   const std::string full = Text(format::EncodeManifest(manifest));
   seeds["seeds/manifest/full"] = std::string(1, '\0') + full;

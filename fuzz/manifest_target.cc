@@ -2,7 +2,7 @@
 //
 // The first byte of the input chooses what is put right before decoding: the preamble, the
 // length and the zeros before the checksum, the counts of segments (from the next three
-// bytes, with the file resized to hold them), the checksum.
+// bytes, with the file resized to hold them; quarantined segments are of one job), the checksum.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -22,7 +22,8 @@ namespace {
 
 constexpr std::size_t kLength = 16;
 constexpr std::size_t kCounts = 96;
-constexpr std::size_t kFixed = 112;
+constexpr std::size_t kFixed = 120;
+constexpr std::size_t kJobCounts = 112;
 constexpr std::size_t kTrailer = 8;
 
 void PutCounts(Input& in, std::vector<std::byte>& bytes) {
@@ -30,11 +31,17 @@ void PutCounts(Input& in, std::vector<std::byte>& bytes) {
   const std::uint32_t sealed = in.Below(4);
   const std::uint32_t quarantined = in.Below(3);
   const std::vector<std::byte> rest = in.Rest();
-  bytes.assign(kFixed + log * 16 + (sealed + quarantined) * 80 + kTrailer, std::byte{0});
+  const std::size_t job = kFixed + log * 16 + sealed * 80;
+  bytes.assign(job + (quarantined != 0 ? 24 + 80 * quarantined + 8 : 0) + kTrailer, std::byte{0});
   std::ranges::copy(Bytes(rest).first(std::min(rest.size(), bytes.size())), bytes.begin());
   base::Store(bytes.data() + kCounts, log);
   base::Store(bytes.data() + kCounts + 4, sealed);
   base::Store(bytes.data() + kCounts + 8, quarantined);
+  base::Store(bytes.data() + kJobCounts, std::uint64_t{0});
+  if (quarantined == 0) return;
+  const auto one_of_each = std::uint64_t{1} << 32 | 1;
+  base::Store(bytes.data() + kJobCounts, one_of_each);
+  base::Store(bytes.data() + job + 16, std::uint64_t{1} << 32 | quarantined);
 }
 
 void CheckIds(const format::Manifest& manifest) {
@@ -44,8 +51,7 @@ void CheckIds(const format::Manifest& manifest) {
     Expect(id != 0 && id <= manifest.reserved_id, "an id that was never given out");
   };
   for (const auto& segment : manifest.log) take(segment.id);
-  for (const auto& segment : manifest.sealed) take(segment.id);
-  for (const auto& segment : manifest.quarantined) take(segment.id);
+  manifest.ForEachSealedOrQuarantined([&](const auto& segment) { take(segment.id); });
 }
 
 }  // namespace

@@ -55,8 +55,10 @@ enum class CompactionEventType : std::uint8_t {
   kProgress,
   kCommitted,  // the manifest lists the outputs; from here the job only goes forward
   kPublished,  // every copied record is read from its new place
-  kRetired,    // one victim's file was deleted; may come long after kCompleted
+  kRetired,    // one victim's file was deleted; may come long after kCompleted, and with a
+               // quarantine even after the store was reopened
   kCompleted,
+  kUndone,      // an undo's end: what its job had replaced is back; `reason` names the job
   kFailed,      // ended by an error; followed by kRolledBack unless it had committed
   kCancelled,   // ended by Cancel, Close or the time limit; followed by kRolledBack
   kRolledBack,  // outputs removed; store, index and statistics are as before the job
@@ -81,7 +83,7 @@ struct CompactionCounters {
 // A job reports every step that it makes from kStarted to its end.
 struct CompactionEvent {
   CompactionEventType type = CompactionEventType::kStarted;
-  std::uint64_t job_id = 0;  // unique while the store is open
+  std::uint64_t job_id = 0;  // unique among the jobs of an open store and those in quarantine
   std::string reason;        // why the job ran, or why it ended
   std::vector<std::string> input_files;
   std::vector<std::string> output_files;
@@ -145,6 +147,32 @@ struct CompactionPlan {
   }
 };
 
+// A compaction of which the inputs are still there (Options::quarantine).
+struct QuarantinedJob {
+  std::uint64_t id = 0;
+  std::vector<std::string> input_files;
+  std::vector<std::string> output_files;
+  std::uint64_t bytes = 0;          // of the input files
+  std::uint64_t keep_until_ms = 0;  // since the Unix epoch; 0: no limit by time
+  std::string why_not;              // why it can't be undone any more; empty: it can
+};
+
+// A job that has ended, as the store remembers it over its opens.
+struct CompactionRecord {
+  std::uint64_t job_id = 0;
+  std::uint64_t ended_at_ms = 0;  // since the Unix epoch, by the wall clock
+  std::string outcome;            // "completed", "stopped", "undone", "cancelled" or "failed"
+  std::string reason;             // why it ran, or why it ended
+  std::uint64_t steps = 0;        // that committed
+  std::uint64_t input_files = 0;
+  std::uint64_t output_files = 0;
+  std::uint64_t bytes_before = 0;
+  std::uint64_t bytes_after = 0;
+  std::uint64_t bytes_copied = 0;
+  std::chrono::microseconds duration{};
+  friend bool operator==(const CompactionRecord&, const CompactionRecord&) = default;
+};
+
 // Handle of a running or finished job; copies refer to the same job. It may
 // outlive the store. Thread-safe.
 class CompactionJob {
@@ -184,8 +212,19 @@ class HotSwapCompactor {
   // The same and wait.
   [[nodiscard]] Result<CompactionReport> Compact();
 
-  // Events of every job of the store, whoever started it. Remove returns when no
-  // call to the listener is under way any more; called from within it, at once.
+  // Puts back what a job replaced, as long as it is in quarantine and all that the job wrote is
+  // still as it wrote it; whatever was written since stays. Every old record is verified first.
+  // Nobody ever misses a key, and a crash leaves it undone or not. Expired records that the
+  // job had dropped come back to the files, not to readers. kNotFound: nothing of the job is in
+  // quarantine; kAborted: an output of it was compacted since; kCorruption: an old file is
+  // damaged. On an error nothing has changed.
+  [[nodiscard]] Result<CompactionJob> UndoInBackground(std::uint64_t job_id);
+  [[nodiscard]] Result<CompactionReport> Undo(std::uint64_t job_id);
+  // The jobs of which inputs are in quarantine, oldest first.
+  [[nodiscard]] Result<std::vector<QuarantinedJob>> Quarantine() const;
+  // Gives the job's inputs up for good. kNotFound: they are not in quarantine.
+  [[nodiscard]] Status EndQuarantine(std::uint64_t job_id);
+
   // What Compact would do now, and for every other segment why it would be left alone. Changes
   // nothing; reads hints where tombstones matter.
   [[nodiscard]] Result<CompactionPlan> Plan() const;
@@ -198,6 +237,12 @@ class HotSwapCompactor {
   [[nodiscard]] Status SetLimits(const CompactionLimits& limits);
   [[nodiscard]] CompactionLimits limits() const;
 
+  // The latest jobs that did something or failed, oldest first; about a thousand. Kept in the
+  // store's directory; the last ones may be missing after a power cut.
+  [[nodiscard]] Result<std::vector<CompactionRecord>> History() const;
+
+  // Events of every job of the store, whoever started it. Remove returns when no
+  // call to the listener is under way any more; called from within it, at once.
   std::uint64_t AddListener(CompactionListener listener);
   void RemoveListener(std::uint64_t listener_id);
 

@@ -28,6 +28,15 @@ enum class Sync : std::uint8_t {
   kAlways,    // before the write returns; concurrent writers share one sync
 };
 
+// For how long the segments that a compaction replaced are kept, so that it can be undone
+// (HotSwapCompactor::Undo). Off unless one of the two is set; with both, whichever comes first
+// ends it. On a full disk, and near a space ceiling, they go at once.
+struct QuarantineOptions {
+  std::chrono::seconds keep_for{0};  // by the wall clock; 0: no limit by time
+  std::uint64_t max_bytes = 0;       // of data files, of all jobs together; 0: no limit by size
+  bool enabled() const { return keep_for.count() != 0 || max_bytes != 0; }
+};
+
 struct Options {
   // Make a new store if the directory does not exist or is empty. A directory
   // that holds data files but no manifest is corruption, never a new store.
@@ -53,6 +62,8 @@ struct Options {
 
   // Threads that load hints at open. 0: one per core, at most 8.
   unsigned recovery_threads = 0;
+
+  QuarantineOptions quarantine = {};
 
   // When the store compacts by itself. Checked at Open, against the disk as well.
   SchedulerOptions scheduler = {};

@@ -12,11 +12,12 @@
 namespace freyja {
 
 enum class SegmentState : std::uint8_t {
-  kPrepared,  // listed in the manifest, holds no record yet
-  kActive,    // appended to
-  kFull,      // appended to no more, not sealed yet
-  kSealed,    // never changes again
-  kRetired,   // replaced by a committed compaction, still held by a reader
+  kPrepared,     // listed in the manifest, holds no record yet
+  kActive,       // appended to
+  kFull,         // appended to no more, not sealed yet
+  kSealed,       // never changes again
+  kRetired,      // replaced by a committed compaction, still held by a reader
+  kQuarantined,  // replaced by a committed compaction, kept so that it can be undone
 };
 std::string_view SegmentStateName(SegmentState state);
 
@@ -54,13 +55,15 @@ struct Stats {
   std::uint64_t keys = 0;
   std::uint64_t live_bytes = 0;  // of records the index points to
   std::uint64_t dead_bytes = 0;  // of all other records
-  // Of all data and hint files, retired ones included, each up to its end.
+  // Of all data and hint files, retired and quarantined ones included, each up to its end.
   std::uint64_t disk_bytes = 0;
   // Allocated ahead and not used yet: the rest of the active segment, the prepared one, the
   // reserve.
   std::uint64_t preallocated_bytes = 0;
   std::uint64_t segments = 0;
-  std::uint64_t retired_segments = 0;  // replaced, still held by readers
+  std::uint64_t retired_segments = 0;      // replaced, still held by readers
+  std::uint64_t quarantined_segments = 0;  // replaced, kept for an undo
+  std::uint64_t quarantined_bytes = 0;     // of their data files; part of disk_bytes
   std::uint64_t index_bytes = 0;
 
   std::uint64_t last_sequence = 0;     // of the newest published record

@@ -4,6 +4,7 @@
 
 #include "api/store_parts.h"
 #include "base/status_macros.h"
+#include "compaction/undo.h"
 #include "freyja/compaction.h"
 
 namespace freyja {
@@ -31,6 +32,8 @@ std::string_view CompactionEventTypeName(CompactionEventType type) {
       return "retired";
     case CompactionEventType::kCompleted:
       return "completed";
+    case CompactionEventType::kUndone:
+      return "undone";
     case CompactionEventType::kFailed:
       return "failed";
     case CompactionEventType::kCancelled:
@@ -89,6 +92,46 @@ Result<CompactionReport> HotSwapCompactor::Compact() {
 Result<CompactionPlan> HotSwapCompactor::Plan() const {
   try {
     return store_.parts().jobs.DryRun(config_);
+  } catch (const std::exception& error) {
+    return std::unexpected(Status(StatusCode::kOutOfMemory, error.what()));
+  }
+}
+
+Result<CompactionJob> HotSwapCompactor::UndoInBackground(std::uint64_t job_id) {
+  try {
+    FREYJA_ASSIGN_OR_RETURN(auto state, store_.parts().jobs.SubmitUndo(job_id));
+    return CompactionJob(std::move(state));
+  } catch (const std::exception& error) {
+    return std::unexpected(Status(StatusCode::kOutOfMemory, error.what()));
+  }
+}
+
+Result<CompactionReport> HotSwapCompactor::Undo(std::uint64_t job_id) {
+  FREYJA_ASSIGN_OR_RETURN(const CompactionJob job, UndoInBackground(job_id));
+  return job.Wait();
+}
+
+Result<std::vector<QuarantinedJob>> HotSwapCompactor::Quarantine() const {
+  try {
+    return compaction::DescribeQuarantine(store_.parts().store->manifest().Current());
+  } catch (const std::exception& error) {
+    return std::unexpected(Status(StatusCode::kOutOfMemory, error.what()));
+  }
+}
+
+Status HotSwapCompactor::EndQuarantine(std::uint64_t job_id) {
+  try {
+    engine::Store& store = *store_.parts().store;
+    FREYJA_RETURN_IF_ERROR(store.CheckWritable());
+    return store.quarantine().GiveUp(job_id);
+  } catch (const std::exception& error) {
+    return Status(StatusCode::kOutOfMemory, error.what());
+  }
+}
+
+Result<std::vector<CompactionRecord>> HotSwapCompactor::History() const {
+  try {
+    return store_.parts().jobs.history().Read();
   } catch (const std::exception& error) {
     return std::unexpected(Status(StatusCode::kOutOfMemory, error.what()));
   }

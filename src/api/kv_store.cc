@@ -59,6 +59,9 @@ Status CheckOptions(const Options& options) {
   if (options.read_only && options.create_if_missing) {
     return invalid("Options::read_only and create_if_missing contradict each other");
   }
+  if (options.quarantine.keep_for.count() < 0) {
+    return invalid("Options::quarantine.keep_for is negative");
+  }
   return compaction::CheckOptions(options.scheduler);
 }
 
@@ -193,6 +196,8 @@ std::string_view SegmentStateName(SegmentState state) {
       return "sealed";
     case SegmentState::kRetired:
       return "retired";
+    case SegmentState::kQuarantined:
+      return "quarantined";
   }
   return "unknown";
 }

@@ -12,8 +12,9 @@ constexpr auto kCounter = MetricType::kCounter;
 constexpr auto kGauge = MetricType::kGauge;
 constexpr auto kHistogram = MetricType::kHistogram;
 
-constexpr std::array kStates = {SegmentState::kPrepared, SegmentState::kActive, SegmentState::kFull,
-                                SegmentState::kSealed, SegmentState::kRetired};
+constexpr std::array kStates = {SegmentState::kPrepared, SegmentState::kActive,
+                                SegmentState::kFull,     SegmentState::kSealed,
+                                SegmentState::kRetired,  SegmentState::kQuarantined};
 
 // Without an error the label is left away, so that the series is there before the first one.
 std::vector<Sample> BackgroundError(const MetricSource& source) {
@@ -48,19 +49,25 @@ constexpr Metric kMetrics[] = {
     {"freyja_keys", kGauge, "", "Keys in the store.", &Stats::keys},
     {"freyja_live_bytes", kGauge, "", "Bytes of records that the index points to.",
      &Stats::live_bytes},
-    {"freyja_dead_bytes", kGauge, "", "Bytes of all other records, retired segments left out.",
-     &Stats::dead_bytes},
+    {"freyja_dead_bytes", kGauge, "",
+     "Bytes of all other records, retired and quarantined segments left out.", &Stats::dead_bytes},
     {"freyja_disk_bytes", kGauge, "",
-     "Bytes of all data and hint files, retired ones included, each up to its end.",
+     "Bytes of all data and hint files, retired and quarantined ones included, each up to its end.",
      &Stats::disk_bytes},
     {"freyja_preallocated_bytes", kGauge, "", "Bytes allocated ahead and not used yet.",
      &Stats::preallocated_bytes},
     {"freyja_space_amplification_ratio", kGauge, "",
      "Bytes on disk per live byte; 0 if nothing is live.", SpaceAmplification},
-    {"freyja_segments", kGauge, "", "Segments, retired ones left out.", &Stats::segments},
+    {"freyja_segments", kGauge, "", "Segments, retired and quarantined ones left out.",
+     &Stats::segments},
     {"freyja_retired_segments", kGauge, "",
      "Segments replaced by a compaction and still held by readers.", &Stats::retired_segments},
     {"freyja_index_bytes", kGauge, "", "Memory that the index takes.", &Stats::index_bytes},
+    {"freyja_quarantined_segments", kGauge, "",
+     "Segments replaced by a compaction and kept so that it can be undone.",
+     &Stats::quarantined_segments},
+    {"freyja_quarantined_bytes", kGauge, "", "Bytes of the data files of those segments.",
+     &Stats::quarantined_bytes},
     {"freyja_open_snapshots", kGauge, "", "Open snapshots; they hold retired segments.",
      &Stats::open_snapshots},
 

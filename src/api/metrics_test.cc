@@ -162,6 +162,8 @@ TEST(MetricsTest, EachMetricHasTheFieldOfItsName) {
   set(stats.preallocated_bytes, "freyja_preallocated_bytes");
   set(stats.segments, "freyja_segments");
   set(stats.retired_segments, "freyja_retired_segments");
+  set(stats.quarantined_segments, "freyja_quarantined_segments");
+  set(stats.quarantined_bytes, "freyja_quarantined_bytes");
   set(stats.index_bytes, "freyja_index_bytes");
   set(stats.open_snapshots, "freyja_open_snapshots");
   set(stats.last_sequence, "freyja_last_sequence");
@@ -224,7 +226,7 @@ TEST(MetricsTest, SegmentsAreSummedByStateAndEmptyStatesAreZero) {
   EXPECT_EQ(value("_live_records", "sealed"), "6");
   EXPECT_EQ(value("_tombstones", "sealed"), "4");
   EXPECT_EQ(value("_pins", "sealed"), "2");
-  for (const std::string state : {"prepared", "full", "retired"}) {
+  for (const std::string state : {"prepared", "full", "retired", "quarantined"}) {
     EXPECT_EQ(value("s_by_state", state), "0") << state;
   }
 }

@@ -19,7 +19,15 @@ struct StoreParts {
   explicit StoreParts(std::unique_ptr<engine::Store> opened)
       : store(std::move(opened)),
         jobs(*store, events),
-        scheduler(*store, jobs, events, latencies, store->options().scheduler) {}
+        scheduler(*store, jobs, events, latencies, store->options().scheduler) {
+    store->quarantine().SetOnRemoved([this](std::uint64_t job_id, std::uint64_t segment_id) {
+      CompactionEvent event;
+      event.type = CompactionEventType::kRetired;
+      event.job_id = job_id;
+      event.input_files = {format::DataFileName(segment_id)};
+      events.Emit(event);
+    });
+  }
 
   compaction::EventDispatcher events;
   std::unique_ptr<engine::Store> store;

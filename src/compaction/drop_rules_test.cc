@@ -34,7 +34,7 @@ TEST(DropRulesTest, AVictimThatIsNoLongerSealedAbortsTheJob) {
   f.MakeGarbage("k", 9);
   testing::Before(*f.machine.fs, io::Operation::kCreate, ".data", [&] {
     const auto commit = f.store->manifest().Commit([](format::Manifest& manifest) {
-      manifest.quarantined.push_back(manifest.sealed.front());
+      manifest.quarantine.push_back({.id = 99, .segments = {manifest.sealed.front()}});
       manifest.sealed.erase(manifest.sealed.begin());
       return Status::Ok();
     });

@@ -1,6 +1,8 @@
 // What a job would do now, without doing it.
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <ctime>
 #include <string>
 
 #include "base/status_macros.h"
@@ -18,6 +20,14 @@ std::chrono::milliseconds EstimateTime(std::uint64_t bytes, std::uint64_t bytes_
   return std::chrono::milliseconds(1 + static_cast<std::int64_t>(seconds * 1000));
 }
 
+std::string FormatUtc(std::uint64_t ms_since_epoch) {
+  const auto seconds = static_cast<std::time_t>(ms_since_epoch / 1000);
+  std::tm time{};
+  std::array<char, 32> text{};
+  if (gmtime_r(&seconds, &time) == nullptr) return "a time beyond the calendar";
+  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S UTC", &time)};
+}
+
 }  // namespace
 
 // What is being retired now is held by somebody; that is why its bytes are still there.
@@ -30,6 +40,17 @@ std::string JobManager::WhyRetiredStays(const SegmentInfo& segment) const {
     return "compacted; " + std::to_string(snapshots) + " open iterators hold its file";
   }
   return "compacted; its file goes as soon as the reads under way have ended";
+}
+
+std::string JobManager::WhyQuarantined(std::uint64_t id) const {
+  for (const format::QuarantinedJob& job : store_.quarantine().Jobs()) {
+    if (std::ranges::count(job.segments, id, &format::SealedSegment::id) == 0) continue;
+    const std::string until =
+        job.keep_until_ms == 0 ? "space is needed" : FormatUtc(job.keep_until_ms);
+    return "quarantined until " + until + ", so that job " + std::to_string(job.id) +
+           " can be undone";
+  }
+  return "leaves quarantine now";
 }
 
 std::uint64_t JobManager::BytesPerSecond() const {
@@ -70,6 +91,7 @@ Result<CompactionPlan> JobManager::DryRun(const HotSwapConfig& config) {
 std::string JobManager::WhyNot(const SegmentInfo& segment, const Survey& survey,
                                const PlanScope& scope) const {
   if (segment.state == SegmentState::kRetired) return WhyRetiredStays(segment);
+  if (segment.state == SegmentState::kQuarantined) return WhyQuarantined(segment.id);
   if (segment.state != SegmentState::kSealed && !scope.with_log) {
     return std::string(SegmentStateName(segment.state)) + ": only sealed segments are compacted";
   }

@@ -37,25 +37,20 @@ Step OnlyStep(const HotSwapConfig& config) {
 
 HotSwapJob::HotSwapJob(engine::Store& store, const ExpiryClock& expiry, EventDispatcher& events,
                        JobState& state, Step step)
-    : store_(store),
+    : HotSwap(store, events, state, step.job_start),
       expiry_(expiry),
-      events_(events),
-      state_(state),
       step_(std::move(step)),
-      start_(steady_clock::now()),
-      last_progress_(start_) {}
+      last_progress_(steady_clock::now()) {}
 
-Status HotSwapJob::CheckStop() const {
-  if (state_.cancelled()) return Status(StatusCode::kCancelled, "the job was cancelled");
-  const auto limit = state_.config().compaction_timeout;
-  // Not compared in nanoseconds, in which a long limit overflows.
-  const auto elapsed =
-      std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - step_.job_start);
-  if (limit.count() > 0 && elapsed >= limit) {
-    return Status(StatusCode::kTimedOut,
-                  "the job ran longer than its limit of " + std::to_string(limit.count()) + " ms");
-  }
-  return store_.CheckWritable();
+Result<bool> HotSwapJob::Build() {
+  FREYJA_RETURN_IF_ERROR(MakePlan());
+  if (plan_.victims.empty()) return false;
+  Emit(CompactionEventType::kStarted, reason_);
+  FREYJA_RETURN_IF_ERROR(Copy());
+  FREYJA_RETURN_IF_ERROR(SealOutputs());
+  FREYJA_RETURN_IF_ERROR(Cover());
+  FREYJA_RETURN_IF_ERROR(Prepare());
+  return true;
 }
 
 // --- Plan -----------------------------------------------------------------------------
@@ -87,11 +82,9 @@ Status HotSwapJob::MakePlan() {
   if (step_.is_first && config.seal_active) FREYJA_RETURN_IF_ERROR(store_.SealActive());
   FREYJA_RETURN_IF_ERROR(RemoveStrayOutputs());
   planned_at_ = store_.log().appended();
-  PlanScope scope = step_.scope;
-  scope.expired_by = &expiry_;
-  FREYJA_ASSIGN_OR_RETURN(Survey survey, SurveyStore(store_, scope));
+  FREYJA_ASSIGN_OR_RETURN(Survey survey, SurveyWithRoom());
   plan_ = std::move(survey.plan);
-  if (!config.reason.empty()) plan_.reason = config.reason + "; " + plan_.reason;
+  reason_ = config.reason.empty() ? plan_.reason : config.reason + "; " + plan_.reason;
   if (plan_.victims.empty()) return Status::Ok();
   if (plan_.disk_bytes + kManifestRoom > survey.free_bytes) loan_.emplace(store_.reserve());
 
@@ -108,6 +101,21 @@ Status HotSwapJob::MakePlan() {
   }
   if (step_.is_first) state_.SetTotal(step_.is_last ? plan_.input_bytes : TotalOfAllSteps());
   return Status::Ok();
+}
+
+// What is only kept for an undo goes before outputs that would not fit, and before the reserve.
+Result<Survey> HotSwapJob::SurveyWithRoom() {
+  PlanScope scope = step_.scope;
+  scope.expired_by = &expiry_;
+  for (;;) {
+    FREYJA_ASSIGN_OR_RETURN(Survey survey, SurveyStore(store_, scope));
+    const bool fits =
+        survey.plan.disk_bytes + kManifestRoom <= survey.free_bytes &&
+        !std::ranges::count(survey.plan.passed_over, PassOver::kNoRoom, &PassedOver::reason);
+    if (fits) return survey;
+    FREYJA_ASSIGN_OR_RETURN(const bool gave, store_.quarantine().GiveUpOldest());
+    if (!gave) return survey;
+  }
 }
 
 // For the progress only: the segments that this step leaves for the next ones.
@@ -135,18 +143,14 @@ Status HotSwapJob::CopyVictim(Segment& victim) {
   return scanned;
 }
 
-// What has been read and written since the last call is paid for in bursts.
-Status HotSwapJob::Pace() {
-  const std::uint64_t moved = counters_.bytes_read + counters_.bytes_copied + bytes_verified_;
-  if (moved - bytes_paid_ < Throttle::kBurstBytes) return Status::Ok();
-  const std::uint64_t bytes = moved - std::exchange(bytes_paid_, moved);
-  return state_.throttle().Pay(bytes, [&] { return CheckStop(); });
+Status HotSwapJob::PaceCopy() {
+  return Pace(counters_.bytes_read + counters_.bytes_copied + bytes_verified_);
 }
 
 Status HotSwapJob::CopyRecord(const Segment& victim, const ScannedRecord& scanned) {
   if (counters_.records_read % 64 == 0) {
     FREYJA_RETURN_IF_ERROR(CheckStop());
-    FREYJA_RETURN_IF_ERROR(Pace());
+    FREYJA_RETURN_IF_ERROR(PaceCopy());
     EmitProgress();
   }
   const format::Record& record = scanned.record;
@@ -156,20 +160,20 @@ Status HotSwapJob::CopyRecord(const Segment& victim, const ScannedRecord& scanne
   counters_.bytes_read += scanned.bytes;
   state_.AddDone(scanned.bytes);
 
-  bool newest = false;
-  if (record.is_tombstone) {
-    newest = !IsSuperseded(record, hash.low);
-  } else {
+  bool live = false;
+  if (!record.is_tombstone) {
     const EpochGuard guard(store_.epochs());
-    newest = !store_.index().Find(hash.low, [&](Location l) { return l == here; }).is_none();
+    live = !store_.index().Find(hash.low, [&](Location l) { return l == here; }).is_none();
   }
   FREYJA_SCHEDULE_POINT("swap.copy");
-  const bool expired = newest && expiry_.IsExpired(record.expires_at_ms);
-  if (newest && !record.is_tombstone && !expired) return CopyLive(record, hash.low, here);
-  if (newest) {
-    hiders_.push_back({.candidate = {.hash = hash, .sequence = record.sequence},
-                       .location = here,
-                       .is_expired_put = expired});
+  const bool expired = live && expiry_.IsExpired(record.expires_at_ms);
+  if (live && !expired) return CopyLive(record, hash.low, here);
+  // A compaction that was undone may have taken it out of the index when it expired.
+  const bool forgotten = victim.sealed().restored && record.expires_at_ms != 0;
+  const bool hides =
+      expired || ((record.is_tombstone || forgotten) && !IsSuperseded(record, hash.low));
+  if (hides) {
+    hiders_.push_back({.candidate = {.hash = hash, .sequence = record.sequence}, .location = here});
     if (expired) {
       removals_.push_back({.hash = hash.low, .location = here});
       ++counters_.records_expired;
@@ -181,7 +185,7 @@ Status HotSwapJob::CopyRecord(const Segment& victim, const ScannedRecord& scanne
   return Status::Ok();
 }
 
-// Whether a newer put of the tombstone's key is published: then that one hides what is older.
+// Whether a newer put of the record's key is published: then that one hides what is older.
 bool HotSwapJob::IsSuperseded(const format::Record& record, std::uint64_t hash) const {
   const EpochGuard guard(store_.epochs());
   const auto found = store_.reader().Find(record.key, hash);
@@ -271,9 +275,52 @@ Status HotSwapJob::SealOutputs() {
     FREYJA_RETURN_IF_ERROR(output.writer->MoveIntoPlace());
     bytes_after_ += output.writer->sealed().data_bytes;
     bytes_verified_ += output.writer->sealed().data_bytes;
-    FREYJA_RETURN_IF_ERROR(Pace());
+    FREYJA_RETURN_IF_ERROR(PaceCopy());
   }
   return outputs_.empty() ? Status::Ok() : store_.directory().Sync();
 }
+
+// --- Cover ----------------------------------------------------------------------------
+
+// F is taken after the last decision to drop anything, and not before a group of writes that
+// was being published then is through: whatever a decision saw in the index is covered.
+Status HotSwapJob::Cover() {
+  state_.SetPhase("covering");
+  FREYJA_SCHEDULE_POINT("swap.cover");
+  covered_ = store_.publisher().SettledSequence();
+  return store_.log().SyncThrough(covered_);
+}
+
+// --- Prepare --------------------------------------------------------------------------
+
+Status HotSwapJob::Prepare() {
+  for (Output& output : outputs_) {
+    FREYJA_ASSIGN_OR_RETURN(auto segment, output.writer->Map());
+    FREYJA_RETURN_IF_ERROR(Register(output, std::move(segment)));
+  }
+  return Status::Ok();
+}
+
+// --- Commit ---------------------------------------------------------------------------
+
+Status HotSwapJob::Edit(format::Manifest& manifest) {
+  FREYJA_RETURN_IF_ERROR(rule_->Recheck(manifest));
+  FREYJA_RETURN_IF_ERROR(ReplaceVictims(manifest));
+  if (step_.quarantine) Quarantine(manifest);
+  manifest.watermark = std::max(manifest.watermark, covered_);
+  return Status::Ok();
+}
+
+void HotSwapJob::Quarantine(format::Manifest& manifest) {
+  format::QuarantinedJob admitted{.id = state_.id(), .outputs = output_ids_};
+  for (const engine::PinnedSegment& victim : victims_) {
+    admitted.segments.push_back(victim->sealed());
+  }
+  evicted_.clear();
+  keeps_victims_ =
+      store_.quarantine().Admit(std::move(admitted), step_.is_first, manifest, evicted_);
+}
+
+void HotSwapJob::AfterCommit() { store_.quarantine().RemoveFiles(evicted_); }
 
 }  // namespace freyja::compaction

@@ -15,14 +15,13 @@
 //              the new one; one that was overwritten or deleted meanwhile does not.
 //  8. Retire   the victims hold nothing live; their files go when no reader, pin or
 //              snapshot opened before now is left.
-// Steps 1 to 3 are in job.cc, 4 to 8 in swap.cc.
+// Steps 1 to 4 are in job.cc, 5 to 8 in swap.cc (swap.h).
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "compaction/events.h"
@@ -30,8 +29,8 @@
 #include "compaction/job_state.h"
 #include "compaction/planner.h"
 #include "compaction/survey.h"
+#include "compaction/swap.h"
 #include "compaction/tombstone_rule.h"
-#include "engine/sealed_writer.h"
 #include "engine/store.h"
 
 namespace freyja::compaction {
@@ -41,13 +40,14 @@ struct Step {
   PlanScope scope;
   std::chrono::steady_clock::time_point job_start = std::chrono::steady_clock::now();
   bool is_first = true;
-  bool is_last = true;  // as far as is known before it
+  bool is_last = true;      // as far as is known before it
+  bool quarantine = false;  // what it replaces is kept, beside what earlier steps replaced
 };
 Step OnlyStep(const HotSwapConfig& config);
 
-// Runs on one thread, once. Memory: 24 bytes for every record copied until it is published,
-// 32 more until its output is sealed, and a few buffers of 2 MiB.
-class HotSwapJob {
+// Memory: 24 bytes for every record copied until it is published, 32 more until its output is
+// sealed, and a few buffers of 2 MiB.
+class HotSwapJob final : public HotSwap {
  public:
   HotSwapJob(engine::Store& store, const ExpiryClock& expiry, EventDispatcher& events,
              JobState& state, Step step);
@@ -56,43 +56,26 @@ class HotSwapJob {
              JobState& state)
       : HotSwapJob(store, expiry, events, state, OnlyStep(state.config())) {}
 
-  // Rolls back, unless it has committed.
-  ~HotSwapJob();
-  HotSwapJob(const HotSwapJob&) = delete;
-  HotSwapJob& operator=(const HotSwapJob&) = delete;
-
-  // The statistics and events of one hot swap, whether it is all of its job or a step.
-  Result<CompactionReport> Run();
-
   // Number of the newest record when the victims were chosen; 0: they were not.
   std::uint64_t planned_at() const { return planned_at_; }
   const std::vector<std::uint64_t>& output_ids() const { return output_ids_; }
+  // Whether all that the job replaced so far was in quarantine when it committed.
+  bool quarantined() const { return keeps_victims_; }
 
  private:
-  // A segment being written, and where its records came from.
-  struct Output {
-    std::unique_ptr<engine::SealedWriter> writer;
-    engine::Segment* segment = nullptr;      // from Prepare on
-    std::vector<engine::Index::Move> moves;  // new locations lack the slot until Prepare
-  };
   // A record that hides older ones and may be dropped if there are none.
   struct Hider {
     TombstoneRule::Candidate candidate;
     engine::Location location;
-    bool is_expired_put = false;
-  };
-  // The index's slot of an expired record.
-  struct Removal {
-    std::uint64_t hash = 0;
-    engine::Location location;
   };
 
-  // Ok, or kCancelled or kTimedOut.
-  Status CheckStop() const;
+  Result<bool> Build() override;
+  Status Edit(format::Manifest& manifest) override;
+  void AfterCommit() override;
 
-  // job.cc
   Status MakePlan();
   Status RemoveStrayOutputs();
+  Result<Survey> SurveyWithRoom();
   std::uint64_t TotalOfAllSteps() const;
   Status Copy();
   Status CopyVictim(engine::Segment& victim);
@@ -101,51 +84,26 @@ class HotSwapJob {
   bool IsSuperseded(const format::Record& record, std::uint64_t hash) const;
   Status ResolveHiders();
   Result<Output*> OutputFor(std::size_t bytes);
-  Status Pace();
+  Status PaceCopy();
   void EmitProgress();
   Status SealOutputs();
-
-  // swap.cc
   Status Cover();
   Status Prepare();
-  engine::ManifestStore::CommitResult Commit();
-  void Publish();
-  Status Retire();
-  void RollBack() noexcept;
+  void Quarantine(format::Manifest& manifest);
 
-  void Emit(CompactionEventType type, std::string reason = {});
-  CompactionReport Report() const;
-  Result<CompactionReport> End(Status status);
-
-  engine::Store& store_;
   const ExpiryClock& expiry_;
-  EventDispatcher& events_;
-  JobState& state_;
   const Step step_;
-  const std::chrono::steady_clock::time_point start_;
   std::chrono::steady_clock::time_point last_progress_;
 
   Plan plan_;
   std::uint64_t planned_at_ = 0;
   std::optional<engine::Reserve::Loan> loan_;  // for outputs that fit in no other space
-  std::vector<engine::PinnedSegment> victims_;
   std::unique_ptr<TombstoneRule> rule_;
-  std::vector<Output> outputs_;
   std::vector<Hider> hiders_;
-  std::vector<Removal> removals_;
-  std::uint64_t covered_ = 0;  // F
-  bool committed_ = false;
-
-  CompactionCounters counters_;
+  std::uint64_t covered_ = 0;                    // F
+  std::vector<format::QuarantinedJob> evicted_;  // for which quarantine has no room any more
   std::uint64_t bytes_verified_ = 0;
-  std::uint64_t bytes_paid_ = 0;  // of what was read, copied and verified
-  std::vector<std::string> input_files_;
-  std::vector<std::string> output_files_;
   std::vector<std::uint64_t> output_ids_;
-  std::uint64_t bytes_before_ = 0;
-  std::uint64_t bytes_after_ = 0;
-  std::chrono::microseconds publish_duration_{};
-  std::uint64_t longest_hold_ns_ = 0;
 };
 
 }  // namespace freyja::compaction

@@ -1,5 +1,6 @@
 #include "compaction/job_manager.h"
 
+#include <algorithm>
 #include <exception>
 #include <set>
 #include <system_error>
@@ -7,11 +8,17 @@
 
 #include "base/status_macros.h"
 #include "compaction/steps.h"
+#include "compaction/undo.h"
 
 namespace freyja::compaction {
 
 JobManager::JobManager(engine::Store& store, EventDispatcher& events)
-    : store_(store), events_(events), expiry_(store.clock()) {}
+    : store_(store), events_(events), expiry_(store.clock()), history_(store.directory()) {
+  // Jobs are undone by their ids, also after a reopen.
+  for (const format::QuarantinedJob& job : store_.quarantine().Jobs()) {
+    next_id_ = std::max(next_id_, job.id + 1);
+  }
+}
 
 Status JobManager::CheckSegments(const std::vector<std::uint64_t>& ids) const {
   if (ids.empty()) return Status::Ok();
@@ -61,6 +68,18 @@ Status JobManager::CheckConfig(const HotSwapConfig& config) const {
 
 Result<std::shared_ptr<JobState>> JobManager::Submit(const HotSwapConfig& config) {
   FREYJA_RETURN_IF_ERROR(CheckConfig(config));
+  return Queue(config, 0);
+}
+
+Result<std::shared_ptr<JobState>> JobManager::SubmitUndo(std::uint64_t job_id) {
+  FREYJA_RETURN_IF_ERROR(store_.CheckWritable());
+  const auto job = FindUndoable(store_.manifest().Current(), job_id);
+  if (!job) return std::unexpected(job.error());
+  return Queue({}, job_id);
+}
+
+Result<std::shared_ptr<JobState>> JobManager::Queue(const HotSwapConfig& config,
+                                                    std::uint64_t undoes) {
   base::MutexLock lock(mutex_);
   if (stopped_) return std::unexpected(Status(StatusCode::kClosed, "the store was closed"));
   if (!thread_.joinable()) {
@@ -70,7 +89,7 @@ Result<std::shared_ptr<JobState>> JobManager::Submit(const HotSwapConfig& config
       return std::unexpected(Status(StatusCode::kOutOfMemory, "no thread for the compaction"));
     }
   }
-  auto job = std::make_shared<JobState>(next_id_++, config, throttle_);
+  auto job = std::make_shared<JobState>(next_id_++, config, throttle_, undoes);
   queue_.push_back(job);
   changed_.NotifyOne();
   return job;
@@ -102,11 +121,41 @@ void JobManager::Run() {
       running_ = job;
     }
     try {
-      job->Finish(RunInSteps(store_, expiry_, events_, *job));
+      Result<CompactionReport> result = job->undoes() == 0
+                                            ? RunInSteps(store_, expiry_, events_, *job)
+                                            : UndoJob(store_, events_, *job).Run();
+      Remember(*job, result);
+      job->Finish(std::move(result));
     } catch (const std::exception&) {
       job->Finish(std::unexpected(Status(StatusCode::kOutOfMemory, "no memory")));
     }
   }
+}
+
+// Only for people to read: what goes wrong here is no failure of the job.
+void JobManager::Remember(const JobState& job, const Result<CompactionReport>& result) try {
+  if (result && !result->ran) return;
+  CompactionRecord record;
+  record.job_id = job.id();
+  record.ended_at_ms = store_.clock().WallMs();
+  if (result) {
+    record.outcome = job.undoes() != 0 ? "undone" : result->stopped.ok() ? "completed" : "stopped";
+    record.reason = result->stopped.ok() ? result->reason : result->stopped.ToString();
+    record.steps = result->steps;
+    record.input_files = result->input_files.size();
+    record.output_files = result->output_files.size();
+    record.bytes_before = result->bytes_before;
+    record.bytes_after = result->bytes_after;
+    record.bytes_copied = result->counters.bytes_copied;
+    record.duration = result->duration;
+  } else {
+    record.outcome = WasStopped(result.error()) ? "cancelled" : "failed";
+    record.reason = result.error().ToString();
+  }
+  const Status remembered = history_.Append(record);
+  if (!remembered.ok()) store_.health().Report(remembered);
+} catch (const std::bad_alloc&) {
+  return;
 }
 
 }  // namespace freyja::compaction

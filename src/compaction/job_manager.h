@@ -11,6 +11,7 @@
 #include "base/mutex.h"
 #include "compaction/events.h"
 #include "compaction/expiry.h"
+#include "compaction/history.h"
 #include "compaction/job_state.h"
 #include "compaction/survey.h"
 #include "engine/store.h"
@@ -27,6 +28,8 @@ class JobManager {
 
   // Checks the config against the store and queues a job.
   Result<std::shared_ptr<JobState>> Submit(const HotSwapConfig& config) FREYJA_EXCLUDES(mutex_);
+  // Queues the undo of a job. kNotFound: nothing of it is in quarantine; kAborted: too late.
+  Result<std::shared_ptr<JobState>> SubmitUndo(std::uint64_t job_id) FREYJA_EXCLUDES(mutex_);
   // What a job with this config would do now (dry_run.cc).
   Result<CompactionPlan> DryRun(const HotSwapConfig& config);
   // Cancels all jobs and waits for the running one.
@@ -35,6 +38,7 @@ class JobManager {
   // Of all jobs; to be slowed down, paused and resumed.
   Throttle& throttle() { return *throttle_; }
   const ExpiryClock& expiry() const { return expiry_; }
+  const History& history() const { return history_; }
   // The one that runs now, if any.
   std::shared_ptr<JobState> running() const FREYJA_EXCLUDES(mutex_) {
     base::MutexLock lock(mutex_);
@@ -43,17 +47,22 @@ class JobManager {
 
  private:
   Status CheckConfig(const HotSwapConfig& config) const;
+  Result<std::shared_ptr<JobState>> Queue(const HotSwapConfig& config, std::uint64_t undoes)
+      FREYJA_EXCLUDES(mutex_);
   Status CheckSegments(const std::vector<std::uint64_t>& ids) const;
   std::string WhyNot(const SegmentInfo& segment, const Survey& survey,
                      const PlanScope& scope) const;
   std::string WhyRetiredStays(const SegmentInfo& segment) const;
+  std::string WhyQuarantined(std::uint64_t id) const;
   // What jobs have managed so far, or the limit; 0: not known.
   std::uint64_t BytesPerSecond() const;
   void Run() FREYJA_EXCLUDES(mutex_);
+  void Remember(const JobState& job, const Result<CompactionReport>& result);
 
   engine::Store& store_;
   EventDispatcher& events_;
   const ExpiryClock expiry_;
+  History history_;
   const std::shared_ptr<Throttle> throttle_ = std::make_shared<Throttle>();  // jobs may outlive us
 
   mutable base::Mutex mutex_;

@@ -15,17 +15,26 @@
 
 namespace freyja::compaction {
 
+// Whether a job that ended so was stopped, and not by a failure.
+inline bool WasStopped(const Status& status) {
+  return status.code() == StatusCode::kCancelled || status.code() == StatusCode::kTimedOut ||
+         status.code() == StatusCode::kClosed;
+}
+
 // Shared by the job's thread and its handles. Thread-safe.
 class JobState {
  public:
   JobState(std::uint64_t id, HotSwapConfig config)
       : JobState(id, std::move(config), std::make_shared<Throttle>()) {}
-  JobState(std::uint64_t id, HotSwapConfig config, std::shared_ptr<Throttle> throttle)
-      : id_(id), config_(std::move(config)), throttle_(std::move(throttle)) {}
+  JobState(std::uint64_t id, HotSwapConfig config, std::shared_ptr<Throttle> throttle,
+           std::uint64_t undoes = 0)
+      : id_(id), config_(std::move(config)), throttle_(std::move(throttle)), undoes_(undoes) {}
 
   std::uint64_t id() const { return id_; }
   const HotSwapConfig& config() const { return config_; }
   Throttle& throttle() const { return *throttle_; }
+  // Id of the job that this one undoes; 0: it is a compaction.
+  std::uint64_t undoes() const { return undoes_; }
 
   void Cancel() { cancelled_.store(true); }
   bool cancelled() const { return cancelled_.load(); }
@@ -70,6 +79,7 @@ class JobState {
   const std::uint64_t id_;
   const HotSwapConfig config_;
   const std::shared_ptr<Throttle> throttle_;
+  const std::uint64_t undoes_;
   std::atomic<bool> cancelled_{false};
   std::atomic<const char*> phase_{"queued"};
   std::atomic<std::uint64_t> bytes_total_{0};

@@ -155,6 +155,7 @@ Sight Scheduler::See() {
   std::set<std::uint64_t> existing;
   for (const SegmentInfo& info : store_.GetSegments()) {
     existing.insert(info.id);
+    if (info.state == SegmentState::kQuarantined) continue;
     if (info.state == SegmentState::kRetired) {
       sight.retired_bytes += info.file_bytes;
       continue;
@@ -192,6 +193,7 @@ void Scheduler::Steer(const Sight& sight) {
   const Pressure pressure = PressureOf(limits, sight);
   write_delay_us_.store(static_cast<std::uint32_t>(WriteDelay(limits, sight).count()));
   TellPressure(pressure, sight);
+  if (pressure != Pressure::kNone) MakeRoom();
 
   engine::LatencyCounts now = latencies_.Counts(engine::LatencySampler::Kind::kRead, true);
   now.Add(latencies_.Counts(engine::LatencySampler::Kind::kWrite, true));
@@ -200,6 +202,13 @@ void Scheduler::Steer(const Sight& sight) {
   if (known || !compacting) seen_latencies_ = now;
   if (!compacting) return;
   TellRate(controller_.Next(limits, pressure, window.Quantile(0.99), known));
+}
+
+// What is only kept for an undo goes before anybody is slowed down for long.
+void Scheduler::MakeRoom() {
+  if (!store_.CheckWritable().ok()) return;
+  const auto gave = store_.quarantine().GiveUpOldest();
+  if (!gave) store_.health().Report(gave.error());
 }
 
 void Scheduler::TellRate(std::uint64_t rate) {

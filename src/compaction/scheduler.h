@@ -59,6 +59,7 @@ class Scheduler {
   void Look();
   Sight See();
   void Steer(const Sight& sight);
+  void MakeRoom();
   void TellPressure(Pressure pressure, const Sight& sight);
   void TellUnmet();
   void TellRate(std::uint64_t rate);

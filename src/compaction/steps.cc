@@ -56,6 +56,7 @@ Result<CompactionReport> RunInSteps(engine::Store& store, const ExpiryClock& exp
   const HotSwapConfig& config = state.config();
   Step step = OnlyStep(config);
   step.is_last = config.step_bytes == 0;
+  step.quarantine = store.options().quarantine.enabled();
   CompactionReport sum;
   sum.job_id = state.id();
   for (std::uint64_t used = 0;;) {
@@ -78,6 +79,7 @@ Result<CompactionReport> RunInSteps(engine::Store& store, const ExpiryClock& exp
     if (step.is_last || (config.max_input_bytes != 0 && used >= config.max_input_bytes)) break;
     if (step.is_first) step.scope.highest_sequence = hot_swap.planned_at();
     step.is_first = false;
+    step.quarantine = hot_swap.quarantined();
     step.scope.never.insert(hot_swap.output_ids().begin(), hot_swap.output_ids().end());
   }
   sum.duration = std::chrono::duration_cast<std::chrono::microseconds>(

@@ -1,10 +1,11 @@
-// Steps 4 to 8 of a job: cover, prepare, commit, publish, retire; and the way back.
+#include "compaction/swap.h"
+
 #include <algorithm>
 #include <exception>
 #include <new>
 
 #include "base/status_macros.h"
-#include "compaction/job.h"
+#include "compaction/throttle.h"
 
 namespace freyja::compaction {
 
@@ -16,18 +17,16 @@ using std::chrono::duration_cast;
 using std::chrono::microseconds;
 using std::chrono::steady_clock;
 
-Result<CompactionReport> HotSwapJob::Run() {
+Result<CompactionReport> HotSwap::Run() {
   Status status = CheckStop();
   if (status.ok()) status = state_.throttle().Pay(0, [&] { return CheckStop(); });  // a pause
   try {
-    if (status.ok()) status = MakePlan();
-    if (status.ok() && plan_.victims.empty()) return Report();
-    if (status.ok()) Emit(CompactionEventType::kStarted, plan_.reason);
-    if (status.ok()) status = Copy();
-    if (status.ok()) status = SealOutputs();
-    if (status.ok()) status = Cover();
-    if (status.ok()) status = Prepare();
-    if (status.ok()) status = CheckStop();  // the last chance to turn back
+    if (status.ok()) {
+      const Result<bool> built = Build();
+      if (built && !*built) return Report();
+      status = built ? CheckStop() : built.error();  // the last chance to turn back
+    }
+    if (status.ok()) store_.reaper().Reserve(victims_.size());
   } catch (const std::exception&) {
     status = Status(StatusCode::kOutOfMemory, "no memory");  // short: it needs none itself
   }
@@ -44,6 +43,7 @@ Result<CompactionReport> HotSwapJob::Run() {
   Publish();
   Emit(CompactionEventType::kPublished);
   try {
+    AfterCommit();
     status = Retire();
   } catch (const std::bad_alloc&) {
     // Their files stay until the next open. They must not be taken for victims again.
@@ -53,57 +53,57 @@ Result<CompactionReport> HotSwapJob::Run() {
   return End(std::move(status));
 }
 
-// --- Cover ----------------------------------------------------------------------------
+Status HotSwap::CheckStop() const {
+  if (state_.cancelled()) return Status(StatusCode::kCancelled, "the job was cancelled");
+  const auto limit = state_.config().compaction_timeout;
+  // Not compared in nanoseconds, in which a long limit overflows.
+  const auto elapsed =
+      std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - job_start_);
+  if (limit.count() > 0 && elapsed >= limit) {
+    return Status(StatusCode::kTimedOut,
+                  "the job ran longer than its limit of " + std::to_string(limit.count()) + " ms");
+  }
+  return store_.CheckWritable();
+}
 
-// F is taken after the last decision to drop anything, and not before a group of writes that
-// was being published then is through: whatever a decision saw in the index is covered.
-Status HotSwapJob::Cover() {
-  state_.SetPhase("covering");
-  FREYJA_SCHEDULE_POINT("swap.cover");
-  covered_ = store_.publisher().SettledSequence();
-  return store_.log().SyncThrough(covered_);
+// What has been read and written since the last call is paid for in bursts.
+Status HotSwap::Pace(std::uint64_t bytes_moved) {
+  if (bytes_moved - bytes_paid_ < Throttle::kBurstBytes) return Status::Ok();
+  const std::uint64_t bytes = bytes_moved - std::exchange(bytes_paid_, bytes_moved);
+  return state_.throttle().Pay(bytes, [&] { return CheckStop(); });
 }
 
 // --- Prepare --------------------------------------------------------------------------
 
-Status HotSwapJob::Prepare() {
-  for (Output& output : outputs_) {
-    FREYJA_ASSIGN_OR_RETURN(auto segment, output.writer->Map());
-    FREYJA_ASSIGN_OR_RETURN(output.segment, store_.segments().Register(std::move(segment)));
-    const auto slot = output.segment->slot();
-    for (Index::Move& move : output.moves) move.new_location = move.new_location.WithSlot(slot);
-  }
-  store_.reaper().Reserve(victims_.size());
+Status HotSwap::Register(Output& output, std::unique_ptr<Segment> segment) {
+  FREYJA_ASSIGN_OR_RETURN(output.segment, store_.segments().Register(std::move(segment)));
+  const auto slot = output.segment->slot();
+  for (Index::Move& move : output.moves) move.new_location = move.new_location.WithSlot(slot);
   return Status::Ok();
 }
 
 // --- Commit ---------------------------------------------------------------------------
 
-ManifestStore::CommitResult HotSwapJob::Commit() {
-  const auto edit = [&](format::Manifest& manifest) -> Status {
-    FREYJA_RETURN_IF_ERROR(rule_->Recheck(manifest));
-    for (const engine::PinnedSegment& victim : victims_) {
-      const auto listed = std::ranges::find(manifest.sealed, victim->sealed());
-      if (listed == manifest.sealed.end()) {
-        return Status(StatusCode::kAborted, victim->name() + " is no longer a sealed segment");
-      }
-      manifest.sealed.erase(listed);
+ManifestStore::CommitResult HotSwap::Commit() {
+  const auto edit = [&](format::Manifest& manifest) { return Edit(manifest); };
+  return store_.manifest().Commit(edit, store_.reserve());
+}
+
+Status HotSwap::ReplaceVictims(format::Manifest& manifest) const {
+  for (const engine::PinnedSegment& victim : victims_) {
+    const auto listed = std::ranges::find(manifest.sealed, victim->sealed());
+    if (listed == manifest.sealed.end()) {
+      return Status(StatusCode::kAborted, victim->name() + " is no longer a sealed segment");
     }
-    for (const Output& output : outputs_) manifest.sealed.push_back(output.writer->sealed());
-    manifest.watermark = std::max(manifest.watermark, covered_);
-    return Status::Ok();
-  };
-  ManifestStore::CommitResult result = store_.manifest().Commit(edit);
-  const bool full = result.outcome == ManifestStore::Outcome::kRefused &&
-                    result.status.code() == StatusCode::kNoSpace;
-  if (!full) return result;
-  const engine::Reserve::Loan loan(store_.reserve());
-  return loan.gave() ? store_.manifest().Commit(edit) : result;
+    manifest.sealed.erase(listed);
+  }
+  for (const Output& output : outputs_) manifest.sealed.push_back(output.segment->sealed());
+  return Status::Ok();
 }
 
 // --- Publish --------------------------------------------------------------------------
 
-void HotSwapJob::Publish() {
+void HotSwap::Publish() {
   state_.SetPhase("publishing");
   FREYJA_SCHEDULE_POINT("swap.publish");
   const auto begin = steady_clock::now();
@@ -132,7 +132,7 @@ void HotSwapJob::Publish() {
 
 // --- Retire ---------------------------------------------------------------------------
 
-Status HotSwapJob::Retire() {
+Status HotSwap::Retire() {
   state_.SetPhase("retiring");
   FREYJA_SCHEDULE_POINT("swap.retire");
   for (const engine::PinnedSegment& victim : victims_) {
@@ -148,7 +148,7 @@ Status HotSwapJob::Retire() {
   CompactionEvent event;
   event.type = CompactionEventType::kRetired;
   event.job_id = state_.id();
-  store_.reaper().Retire(retired, [event, &events = events_](std::uint64_t id) {
+  store_.reaper().Retire(retired, keeps_victims_, [event, &events = events_](std::uint64_t id) {
     CompactionEvent one = event;
     one.input_files = {format::DataFileName(id)};
     events.Emit(one);
@@ -160,17 +160,17 @@ Status HotSwapJob::Retire() {
 
 // --- Ending ---------------------------------------------------------------------------
 
-HotSwapJob::~HotSwapJob() {
+HotSwap::~HotSwap() {
   if (!committed_) RollBack();
 }
 
 // Goes through whatever there is no memory for: a file that stays is removed by the next open.
-void HotSwapJob::RollBack() noexcept {
+void HotSwap::RollBack() noexcept {
   for (Output& output : outputs_) {
     // No location in it was ever published.
     if (output.segment != nullptr) store_.segments().Discard(output.segment);
     try {
-      output.writer->Abandon();
+      if (output.writer) output.writer->Abandon();
     } catch (const std::bad_alloc&) {
       continue;
     }
@@ -179,9 +179,8 @@ void HotSwapJob::RollBack() noexcept {
   victims_.clear();
 }
 
-Result<CompactionReport> HotSwapJob::End(Status status) {
+Result<CompactionReport> HotSwap::End(Status status) {
   engine::CompactionTotals& totals = store_.totals();
-  loan_.reset();
   if (status.ok()) {
     totals.completed.fetch_add(1);
     totals.failures_in_a_row.store(0);
@@ -191,15 +190,13 @@ Result<CompactionReport> HotSwapJob::End(Status status) {
         duration_cast<microseconds>(steady_clock::now() - start_).count()));
     totals.bytes_reclaimed.fetch_add(bytes_before_ - std::min(bytes_before_, bytes_after_));
     totals.longest_publish_ns.store(std::max(totals.longest_publish_ns.load(), longest_hold_ns_));
-    Emit(CompactionEventType::kCompleted, plan_.reason);
+    Emit(completed_, reason_);
     return Report();
   }
   totals.failed.fetch_add(1);
   const bool rolled_back = !committed_;
   if (rolled_back) RollBack();
-  const bool stopped = status.code() == StatusCode::kCancelled ||
-                       status.code() == StatusCode::kTimedOut ||
-                       status.code() == StatusCode::kClosed;
+  const bool stopped = WasStopped(status);
   if (!stopped) totals.failures_in_a_row.fetch_add(1);
   try {
     if (!stopped) store_.health().Report(status);
@@ -213,7 +210,7 @@ Result<CompactionReport> HotSwapJob::End(Status status) {
 }
 
 // Short of memory the event is lost, never the step that it reports.
-void HotSwapJob::Emit(CompactionEventType type, std::string reason) try {
+void HotSwap::Emit(CompactionEventType type, std::string reason) try {
   CompactionEvent event;
   event.type = type;
   event.job_id = state_.id();
@@ -228,12 +225,12 @@ void HotSwapJob::Emit(CompactionEventType type, std::string reason) try {
   return;
 }
 
-CompactionReport HotSwapJob::Report() const {
+CompactionReport HotSwap::Report() const {
   CompactionReport report;
   report.job_id = state_.id();
   report.ran = committed_;
   report.steps = committed_ ? 1 : 0;
-  report.reason = plan_.reason;
+  report.reason = reason_;
   report.input_files = input_files_;
   report.output_files = output_files_;
   report.counters = counters_;

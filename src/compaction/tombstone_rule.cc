@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "engine/segment_file.h"
@@ -51,11 +52,9 @@ std::vector<bool> TombstoneRule::MayDrop(std::span<const Candidate> candidates) 
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     if (candidates[i].sequence >= manifest_.log_first_sequence) may_drop[i] = false;
   }
-  for (const auto* list : {&manifest_.sealed, &manifest_.quarantined}) {
-    for (const format::SealedSegment& segment : *list) {
-      if (!victims_.contains(segment.id)) KeepHidden(segment, candidates, may_drop);
-    }
-  }
+  manifest_.ForEachSealedOrQuarantined([&](const format::SealedSegment& segment) {
+    if (!victims_.contains(segment.id)) KeepHidden(segment, candidates, may_drop);
+  });
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     if (may_drop[i]) highest_dropped_ = std::max(highest_dropped_, candidates[i].sequence);
   }
@@ -63,20 +62,19 @@ std::vector<bool> TombstoneRule::MayDrop(std::span<const Candidate> candidates) 
 }
 
 Status TombstoneRule::Recheck(const format::Manifest& now) const {
-  const auto known = [&](const format::SealedSegment& segment) {
-    const auto is_it = [&](const format::SealedSegment& other) { return other.id == segment.id; };
-    return std::ranges::any_of(manifest_.sealed, is_it) ||
-           std::ranges::any_of(manifest_.quarantined, is_it);
-  };
-  for (const auto* list : {&now.sealed, &now.quarantined}) {
-    for (const format::SealedSegment& segment : *list) {
-      if (known(segment) || segment.lowest_sequence > highest_dropped_) continue;
-      return Status(StatusCode::kAborted,
-                    "segment " + std::to_string(segment.id) +
-                        ", sealed meanwhile, may hold what a dropped tombstone hides");
+  std::set<std::uint64_t> known;
+  manifest_.ForEachSealedOrQuarantined(
+      [&](const format::SealedSegment& segment) { known.insert(segment.id); });
+  std::optional<std::uint64_t> older;
+  now.ForEachSealedOrQuarantined([&](const format::SealedSegment& segment) {
+    if (!known.contains(segment.id) && segment.lowest_sequence <= highest_dropped_) {
+      older = segment.id;
     }
-  }
-  return Status::Ok();
+  });
+  if (!older) return Status::Ok();
+  return Status(StatusCode::kAborted, "segment " + std::to_string(*older) +
+                                          ", sealed meanwhile, may hold what a dropped tombstone "
+                                          "hides");
 }
 
 }  // namespace freyja::compaction

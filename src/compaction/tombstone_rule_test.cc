@@ -87,7 +87,7 @@ TEST_F(DeletedKeyTest, AFilterThatSaysMaybeIsResolvedByTheEntries) {
 TEST_F(DeletedKeyTest, AQuarantinedSegmentCountsLikeASealedOne) {
   format::Manifest manifest = Manifest();
   const auto older = std::ranges::find(manifest.sealed, older_, &format::SealedSegment::id);
-  manifest.quarantined.push_back(*older);
+  manifest.quarantine.push_back({.id = 1, .segments = {*older}});
   manifest.sealed.erase(older);
   TombstoneRule rule(f_.store->directory(), manifest, {newer_});
   EXPECT_FALSE(MayDrop(rule, "k", kTombstone));
@@ -109,7 +109,7 @@ TEST_F(DeletedKeyTest, RecheckAbortsIfASegmentThatAppearedMeanwhileMayBeOlder) {
   EXPECT_OK(rule.Recheck(now));
   now.sealed.back().lowest_sequence = kTombstone - 1;
   EXPECT_EQ(rule.Recheck(now).code(), StatusCode::kAborted);
-  now.quarantined.push_back(now.sealed.back());
+  now.quarantine.push_back({.id = 1, .segments = {now.sealed.back()}});
   now.sealed.pop_back();
   EXPECT_EQ(rule.Recheck(now).code(), StatusCode::kAborted);
 }

@@ -64,6 +64,7 @@ milliseconds Maintenance::RunOnce() {
       while (status.ok() && parts_.log.PopulateAhead()) {
       }
       if (Status synced = SyncIfDue(); !synced.ok()) status = synced;
+      if (Status ended = parts_.quarantine.GiveUpExpired(); !ended.ok()) status = ended;
       if (parts_.log.HasFull()) {
         const auto sealed = parts_.log.SealOldest();
         if (!sealed) status = sealed.error();
@@ -92,9 +93,15 @@ milliseconds Maintenance::RunOnce() {
 Status Maintenance::Prepare() {
   const auto now = std::chrono::steady_clock::now();
   if (now < next_prepare_) return Status::Ok();
-  Status status = parts_.reserve.Establish();
-  if (status.ok()) status = parts_.log.PrepareAhead();
-  if (status.code() != StatusCode::kNoSpace) return status;
+  Status status;
+  for (;;) {
+    status = parts_.reserve.Establish();
+    if (status.ok()) status = parts_.log.PrepareAhead();
+    if (status.code() != StatusCode::kNoSpace) return status;
+    // What is only kept for an undo goes first.
+    FREYJA_ASSIGN_OR_RETURN(const bool gave, parts_.quarantine.GiveUpOldest());
+    if (!gave) break;
+  }
   // A full disk is the writer's to report, when it needs the room; here it is tried again.
   next_prepare_ = now + kFullDiskPause;
   status = parts_.log.SettleTail();

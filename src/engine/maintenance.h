@@ -1,4 +1,5 @@
-// The store's one background thread: prepares, populates, syncs, seals, takes back.
+// The store's one background thread: prepares, populates, syncs, seals, takes back, gives up
+// what was in quarantine long enough, or too long for a full disk.
 #pragma once
 
 #include <atomic>
@@ -10,6 +11,7 @@
 #include "engine/epoch.h"
 #include "engine/health.h"
 #include "engine/log.h"
+#include "engine/quarantine.h"
 #include "engine/reaper.h"
 #include "engine/reserve.h"
 
@@ -27,6 +29,7 @@ class Maintenance {
     Reaper& reaper;
     EpochManager& epochs;
     Reserve& reserve;
+    Quarantine& quarantine;
     Health& health;
   };
   // `sync_interval`: nullopt if no sync is to be made by time.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <utility>
 
 #include "base/mutex.h"
 #include "engine/directory.h"
@@ -47,6 +48,12 @@ class ManifestStore {
   // The version in force.
   format::Manifest Current() const FREYJA_EXCLUDES(mutex_);
   std::uint64_t generation() const FREYJA_EXCLUDES(mutex_);
+  // Calls visit(manifest) on it without a copy; must be short, under a lock.
+  template <class Visit>
+  void Inspect(Visit&& visit) const FREYJA_EXCLUDES(mutex_) {
+    base::MutexLock lock(mutex_);
+    visit(std::as_const(current_));
+  }
 
   // Writes `manifest` as the directory's MANIFEST. Used by Commit and for a new store.
   static CommitResult Replace(Directory& directory, Health& health,

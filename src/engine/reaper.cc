@@ -10,7 +10,8 @@ void Reaper::Reserve(std::size_t segments) {
   waiting_.reserve(waiting_.size() + segments);
 }
 
-void Reaper::Retire(std::span<Segment* const> segments, const OnRemoved& on_removed) {
+void Reaper::Retire(std::span<Segment* const> segments, bool keep_files,
+                    const OnRemoved& on_removed) {
   base::MutexLock lock(mutex_);
   waiting_.reserve(waiting_.size() + segments.size());
   // State before stamp: one who sees another state under an epoch guard is waited for.
@@ -19,7 +20,7 @@ void Reaper::Retire(std::span<Segment* const> segments, const OnRemoved& on_remo
   const std::uint64_t stamp = epochs_.Advance();
   for (Segment* segment : segments) {
     FREYJA_SCHEDULE_POINT("segment.retired", segment);
-    waiting_.push_back({segment, stamp, on_removed});
+    waiting_.push_back({segment, stamp, keep_files, on_removed});
   }
 }
 
@@ -43,12 +44,29 @@ std::size_t Reaper::Collect() {
     const std::uint64_t id = entry.segment->id();
     FREYJA_SCHEDULE_POINT("segment.remove", entry.segment);
     const auto unmapped = segments_.Remove(entry.segment);
-    FREYJA_SCHEDULE_POINT("segment.unlink");
-    directory_.RemoveBestEffort(directory_.DataPath(id));
-    directory_.RemoveBestEffort(directory_.HintPath(id));
-    if (entry.on_removed) entry.on_removed(id);
+    if (!entry.keep_files) Unlink(id, entry.on_removed);
   }
   return still_waiting;
+}
+
+void Reaper::RemoveFiles(std::uint64_t id, const OnRemoved& on_removed) {
+  {
+    base::MutexLock lock(mutex_);
+    for (Waiting& entry : waiting_) {
+      if (entry.segment->id() != id) continue;
+      entry.on_removed = on_removed;
+      entry.keep_files = false;
+      return;
+    }
+  }
+  Unlink(id, on_removed);
+}
+
+void Reaper::Unlink(std::uint64_t id, const OnRemoved& on_removed) {
+  FREYJA_SCHEDULE_POINT("segment.unlink");
+  directory_.RemoveBestEffort(directory_.DataPath(id));
+  directory_.RemoveBestEffort(directory_.HintPath(id));
+  if (on_removed) on_removed(id);
 }
 
 }  // namespace freyja::engine

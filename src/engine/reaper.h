@@ -20,7 +20,7 @@ namespace freyja::engine {
 // Thread safety: all members may be called from any thread.
 class Reaper {
  public:
-  // Called after a segment's files were removed, without locks held.
+  // Called after a segment's files were removed, without locks held. May be empty.
   using OnRemoved = std::function<void(std::uint64_t segment_id)>;
 
   Reaper(Directory& directory, SegmentTable& segments, EpochManager& epochs, Publisher& publisher)
@@ -28,9 +28,11 @@ class Reaper {
 
   // Room for that many more, so that Retire does not allocate.
   void Reserve(std::size_t segments) FREYJA_EXCLUDES(mutex_);
-  // Everything that led to `segments` has been unlinked.
-  void Retire(std::span<Segment* const> segments, const OnRemoved& on_removed)
+  // Everything that led to `segments` has been unlinked. Their files stay with `keep_files`.
+  void Retire(std::span<Segment* const> segments, bool keep_files, const OnRemoved& on_removed)
       FREYJA_EXCLUDES(mutex_);
+  // Of a segment that was retired with its files kept: they go now, or with it.
+  void RemoveFiles(std::uint64_t id, const OnRemoved& on_removed) FREYJA_EXCLUDES(mutex_);
   // Removes what nobody holds any more. Returns how many segments still wait.
   std::size_t Collect() FREYJA_EXCLUDES(mutex_);
 
@@ -38,8 +40,11 @@ class Reaper {
   struct Waiting {
     Segment* segment = nullptr;
     std::uint64_t stamp = 0;
+    bool keep_files = false;
     OnRemoved on_removed;
   };
+
+  void Unlink(std::uint64_t id, const OnRemoved& on_removed);
 
   Directory& directory_;
   SegmentTable& segments_;

@@ -24,8 +24,7 @@ format::SegmentIdentity IdentityOf(const format::Manifest& manifest, std::uint64
 std::set<std::uint64_t> ListedIds(const format::Manifest& manifest) {
   std::set<std::uint64_t> ids;
   for (const auto& segment : manifest.log) ids.insert(segment.id);
-  for (const auto& segment : manifest.sealed) ids.insert(segment.id);
-  for (const auto& segment : manifest.quarantined) ids.insert(segment.id);
+  manifest.ForEachSealedOrQuarantined([&](const auto& segment) { ids.insert(segment.id); });
   return ids;
 }
 
@@ -105,11 +104,13 @@ Status Recovery::CheckUnlisted(const format::Manifest& manifest) {
     }
   }
   // What is listed but not loaded must be there all the same.
-  for (const format::SealedSegment& sealed : manifest.quarantined) {
-    FREYJA_ASSIGN_OR_RETURN(
-        const auto file,
-        OpenDataFile(parts_.directory, IdentityOf(manifest, sealed.id, sealed.nonce),
-                     manifest.generation, /*writable=*/false));
+  for (const format::QuarantinedJob& job : manifest.quarantine) {
+    for (const format::SealedSegment& sealed : job.segments) {
+      FREYJA_ASSIGN_OR_RETURN(
+          const auto file,
+          OpenDataFile(parts_.directory, IdentityOf(manifest, sealed.id, sealed.nonce),
+                       manifest.generation, /*writable=*/false));
+    }
   }
   return Status::Ok();
 }

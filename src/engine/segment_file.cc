@@ -97,7 +97,9 @@ Status ScanSealed(io::File& file, const format::SegmentIdentity& identity,
     builder.Add(scanned);
     FREYJA_RETURN_IF_ERROR(visit(scanned));
   }
-  if (builder.Finish(identity) != sealed) {
+  format::SealedSegment found_here = builder.Finish(identity);
+  found_here.restored = sealed.restored;  // where it has been, not what it holds
+  if (found_here != sealed) {
     return CorruptionAt(name, format::kSegmentHeaderBytes,
                         "the records are not those the manifest lists (count, checksum or bounds)");
   }

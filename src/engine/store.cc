@@ -399,11 +399,13 @@ void Store::StartWriting(const Recovered& recovered, std::uint64_t reserved_sequ
                                           .wake_maintenance = [this] { maintenance_->Wake(); }});
   publisher_ = std::make_unique<Publisher>(*index_, epochs_, segments_, *log_, health_);
   reaper_ = std::make_unique<Reaper>(directory_, segments_, epochs_, *publisher_);
+  quarantine_ = std::make_unique<Quarantine>(
+      Quarantine::Parts{*manifest_, *reserve_, *reaper_, *environment_.clock}, options_.quarantine);
   writer_ = std::make_unique<Writer>(Writer::Parts{*log_, *publisher_, *reader_, epochs_, health_,
                                                    *reserve_, *environment_.clock});
   const bool by_time = options_.sync == freyja::Sync::kInterval;
   maintenance_ = std::make_unique<Maintenance>(
-      Maintenance::Parts{*log_, *reaper_, epochs_, *reserve_, health_},
+      Maintenance::Parts{*log_, *reaper_, epochs_, *reserve_, *quarantine_, health_},
       by_time ? std::optional<milliseconds>(options_.sync_interval) : std::nullopt);
   if (read_only_reason_.ok()) maintenance_->Start();
 }

@@ -27,6 +27,7 @@
 #include "engine/maintenance.h"
 #include "engine/manifest_store.h"
 #include "engine/publisher.h"
+#include "engine/quarantine.h"
 #include "engine/reaper.h"
 #include "engine/record_reader.h"
 #include "engine/recovery.h"
@@ -127,6 +128,7 @@ class Store {
   Publisher& publisher() { return *publisher_; }
   Log& log() { return *log_; }
   Reaper& reaper() { return *reaper_; }
+  Quarantine& quarantine() { return *quarantine_; }
   Maintenance& maintenance() { return *maintenance_; }
   CompactionTotals& totals() { return totals_; }
   const CompactionTotals& totals() const { return totals_; }
@@ -149,7 +151,10 @@ class Store {
   // The record of `key` if it is there and hasn't expired. The caller holds a guard.
   Result<std::optional<FoundRecord>> FindVisible(std::string_view key, std::uint64_t hash) const;
   Status VerifySegment(const Segment& segment) const;
+  Status VerifyQuarantined() const;
   SegmentInfo Describe(const Segment& segment) const;
+  // Of segments in quarantine, held by readers or not.
+  void AddQuarantined(std::vector<SegmentInfo>& infos) const;
 
   // Constant once open.
   Options options_;
@@ -177,6 +182,7 @@ class Store {
   std::unique_ptr<Log> log_;
   std::unique_ptr<Publisher> publisher_;
   std::unique_ptr<Reaper> reaper_;
+  std::unique_ptr<Quarantine> quarantine_;
   std::unique_ptr<Writer> writer_;
   std::unique_ptr<Maintenance> maintenance_;
 };

@@ -10,27 +10,35 @@
 
 namespace freyja::engine {
 
+namespace {
+
+void DescribeSealed(const format::SealedSegment& sealed, SegmentInfo& info) {
+  info.file_bytes = sealed.data_bytes;
+  info.record_bytes = sealed.data_bytes - format::kSegmentHeaderBytes;
+  info.records = sealed.record_count;
+  info.tombstones = sealed.tombstone_count;
+  info.lowest_sequence = sealed.lowest_sequence;
+  info.highest_sequence = sealed.highest_sequence;
+}
+
+}  // namespace
+
 SegmentInfo Store::Describe(const Segment& segment) const {
   SegmentInfo info;
   info.id = segment.id();
   info.file = segment.name();
   info.state = segment.state();
   if (info.state == SegmentState::kSealed || info.state == SegmentState::kRetired) {
-    const format::SealedSegment& sealed = segment.sealed();
-    info.file_bytes = sealed.data_bytes;
-    info.records = sealed.record_count;
-    info.tombstones = sealed.tombstone_count;
-    info.lowest_sequence = sealed.lowest_sequence;
-    info.highest_sequence = sealed.highest_sequence;
+    DescribeSealed(segment.sealed(), info);
   } else {
     info.file_bytes = segment.log_end.load();
     info.records = segment.log_records.load();
     info.tombstones = segment.log_tombstones.load();
     info.lowest_sequence = segment.log_first_sequence.load();
     info.highest_sequence = segment.log_last_sequence.load();
+    info.record_bytes =
+        info.file_bytes - std::min<std::uint64_t>(info.file_bytes, format::kSegmentHeaderBytes);
   }
-  info.record_bytes =
-      info.file_bytes - std::min<std::uint64_t>(info.file_bytes, format::kSegmentHeaderBytes);
   info.live_records = segment.live_records();
   info.live_bytes = segment.live_bytes();
   // Counters move while they are read; a difference below zero is none.
@@ -42,15 +50,39 @@ SegmentInfo Store::Describe(const Segment& segment) const {
 std::vector<SegmentInfo> Store::GetSegments() const {
   std::vector<SegmentInfo> infos;
   segments_.ForEach([&](const Segment& segment) { infos.push_back(Describe(segment)); });
-  std::ranges::sort(infos, {}, &SegmentInfo::id);
+  AddQuarantined(infos);
+  // One that an undo brought back may still be held by readers from before it was retired.
+  std::ranges::sort(infos, {}, [](const SegmentInfo& info) {
+    return std::pair(info.id, info.state == SegmentState::kRetired);
+  });
+  const auto again = std::ranges::unique(infos, [](const SegmentInfo& a, const SegmentInfo& b) {
+    return a.id == b.id && b.state == SegmentState::kRetired;
+  });
+  infos.erase(again.begin(), again.end());
   return infos;
+}
+
+void Store::AddQuarantined(std::vector<SegmentInfo>& infos) const {
+  for (const format::QuarantinedJob& job : quarantine_->Jobs()) {
+    for (const format::SealedSegment& sealed : job.segments) {
+      auto info = std::ranges::find(infos, sealed.id, &SegmentInfo::id);
+      if (info == infos.end()) {
+        infos.push_back({.id = sealed.id, .file = format::DataFileName(sealed.id)});
+        info = infos.end() - 1;
+        DescribeSealed(sealed, *info);
+        info->dead_bytes = info->record_bytes;
+      }
+      info->state = SegmentState::kQuarantined;
+    }
+  }
 }
 
 Stats Store::GetStats() const {
   Stats stats;
   for (const SegmentInfo& info : GetSegments()) {
     const bool retired = info.state == SegmentState::kRetired;
-    const bool sealed = retired || info.state == SegmentState::kSealed;
+    const bool quarantined = info.state == SegmentState::kQuarantined;
+    const bool sealed = retired || quarantined || info.state == SegmentState::kSealed;
     stats.disk_bytes += info.file_bytes;
     if (sealed) {
       format::HintHeader hint;
@@ -58,10 +90,12 @@ Stats Store::GetStats() const {
       hint.filter_bytes = format::BloomFilterBytes(info.records);
       stats.disk_bytes += format::LayoutOf(hint).file_bytes;
     }
-    if (retired) {
-      ++stats.retired_segments;
-      continue;
+    if (quarantined) {
+      ++stats.quarantined_segments;
+      stats.quarantined_bytes += info.file_bytes;
     }
+    if (retired) ++stats.retired_segments;
+    if (retired || quarantined) continue;
     ++stats.segments;
     stats.live_bytes += info.live_bytes;
     stats.dead_bytes += info.dead_bytes;
@@ -158,6 +192,27 @@ Status Store::VerifyChecksums() const {
     Status status = VerifySegment(*segment);
     // Retired meanwhile, or given up before it was ever listed: its files no longer count.
     if (!status.ok() && segment->state() != SegmentState::kRetired) return status;
+  }
+  return VerifyQuarantined();
+}
+
+// What is given up while it is being checked no longer counts.
+Status Store::VerifyQuarantined() const {
+  Directory& directory = const_cast<Directory&>(directory_);
+  for (const format::QuarantinedJob& job : quarantine_->Jobs()) {
+    for (const format::SealedSegment& sealed : job.segments) {
+      const format::SegmentIdentity identity{
+          .store = uuid_, .id = sealed.id, .nonce = sealed.nonce};
+      const auto check = [&]() -> Status {
+        FREYJA_ASSIGN_OR_RETURN(const auto file,
+                                OpenDataFile(directory, identity, manifest_->generation(), false));
+        return ScanSealed(*file, identity, sealed,
+                          [](const ScannedRecord&) { return Status::Ok(); });
+      };
+      if (Status status = check(); !status.ok() && std::ranges::count(quarantine_->Jobs(), job)) {
+        return status;
+      }
+    }
   }
   return Status::Ok();
 }

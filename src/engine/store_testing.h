@@ -175,7 +175,9 @@ inline void WaitUntilIdle(Store& store) {
     for (const SegmentInfo& segment : store.GetSegments()) {
       prepared |= segment.state == SegmentState::kPrepared;
       busy |= segment.state == SegmentState::kFull || segment.state == SegmentState::kRetired;
-      in_log += segment.state == SegmentState::kSealed ? 0 : 1;
+      const bool is_whole =
+          segment.state == SegmentState::kSealed || segment.state == SegmentState::kQuarantined;
+      in_log += is_whole ? 0 : 1;
     }
     if (busy) store.maintenance().Wake();
     return prepared && !busy && store.manifest().Current().log.size() == in_log;

@@ -37,6 +37,8 @@ inline constexpr std::string_view kManifestName = "MANIFEST";
 inline constexpr std::string_view kManifestTempName = "MANIFEST.tmp";
 inline constexpr std::string_view kLockName = "LOCK";
 inline constexpr std::string_view kReserveName = "RESERVE";
+inline constexpr std::string_view kHistoryName = "HISTORY";
+inline constexpr std::string_view kHistoryTempName = "HISTORY.tmp";
 
 enum class FileKind : std::uint8_t { kData, kHint, kForeign };
 struct ParsedFileName {

@@ -14,13 +14,16 @@ namespace {
 constexpr std::string_view kWhat = "manifest";
 
 // Sizes; docs/file_format.md has the tables.
-constexpr std::uint64_t kFixedBytes = 112;
+constexpr std::uint64_t kFixedBytes = 120;
 constexpr std::uint64_t kLogSegmentBytes = 16;
 constexpr std::uint64_t kSealedSegmentBytes = 80;
+constexpr std::uint64_t kJobBytes = 24;
+constexpr std::uint64_t kOutputBytes = 8;
 constexpr std::uint64_t kTrailerBytes = 8;  // zero (u32), checksum (u32)
 constexpr std::uint64_t kSmallestBytes = kFixedBytes + kTrailerBytes;
 
 constexpr std::uint32_t kCleanFlag = 1;
+constexpr std::uint32_t kRestoredFlag = 1;
 
 class Writer {
  public:
@@ -42,7 +45,7 @@ class Writer {
     Put(segment.tombstone_count);
     Put(segment.tombstone_bytes);
     Put(segment.records_crc);
-    Put(std::uint32_t{0});
+    Put(segment.restored ? kRestoredFlag : std::uint32_t{0});
   }
 
  private:
@@ -56,7 +59,7 @@ class Reader {
 
   std::uint64_t U64() { return Next<std::uint64_t>(); }
   std::uint32_t U32() { return Next<std::uint32_t>(); }
-  // False if the bytes that must be zero aren't.
+  // False if it has unknown flags.
   bool Read(SealedSegment& segment) {
     segment.id = U64();
     segment.nonce = U64();
@@ -68,7 +71,9 @@ class Reader {
     segment.tombstone_count = U64();
     segment.tombstone_bytes = U64();
     segment.records_crc = U32();
-    return U32() == 0;
+    const std::uint32_t flags = U32();
+    segment.restored = (flags & kRestoredFlag) != 0;
+    return (flags & ~kRestoredFlag) == 0;
   }
 
  private:
@@ -86,11 +91,25 @@ struct Counts {
   std::uint32_t log = 0;
   std::uint32_t sealed = 0;
   std::uint32_t quarantined = 0;
+  std::uint32_t jobs = 0;
+  std::uint32_t outputs = 0;
 
-  // Can't overflow: three 32-bit counts times at most 80.
+  static Counts Of(const Manifest& manifest) {
+    Counts counts{.log = static_cast<std::uint32_t>(manifest.log.size()),
+                  .sealed = static_cast<std::uint32_t>(manifest.sealed.size()),
+                  .jobs = static_cast<std::uint32_t>(manifest.quarantine.size())};
+    for (const QuarantinedJob& job : manifest.quarantine) {
+      counts.quarantined += static_cast<std::uint32_t>(job.segments.size());
+      counts.outputs += static_cast<std::uint32_t>(job.outputs.size());
+    }
+    return counts;
+  }
+
+  // Can't overflow: five 32-bit counts times at most 80.
   std::uint64_t FileBytes() const {
     return kSmallestBytes + log * kLogSegmentBytes +
-           (std::uint64_t{sealed} + quarantined) * kSealedSegmentBytes;
+           (std::uint64_t{sealed} + quarantined) * kSealedSegmentBytes + jobs * kJobBytes +
+           outputs * kOutputBytes;
   }
 };
 
@@ -117,10 +136,9 @@ Status CheckEnvelope(std::span<const std::byte> bytes) {
 // No id twice, none that was never given out.
 Status CheckIds(const Manifest& manifest) {
   std::vector<std::uint64_t> ids;
-  ids.reserve(manifest.log.size() + manifest.sealed.size() + manifest.quarantined.size());
   for (const LogSegment& segment : manifest.log) ids.push_back(segment.id);
-  for (const SealedSegment& segment : manifest.sealed) ids.push_back(segment.id);
-  for (const SealedSegment& segment : manifest.quarantined) ids.push_back(segment.id);
+  manifest.ForEachSealedOrQuarantined(
+      [&](const SealedSegment& segment) { ids.push_back(segment.id); });
   std::ranges::sort(ids);
   if (const auto twice = std::ranges::adjacent_find(ids); twice != ids.end()) {
     return Damaged(kWhat, "segment " + std::to_string(*twice) + " is listed twice");
@@ -140,11 +158,8 @@ Status CheckNumbers(const Manifest& manifest) {
   if (manifest.log_first_sequence == 0) return Damaged(kWhat, "the log can't begin with number 0");
   std::uint64_t highest =
       std::max({manifest.log_first_sequence - 1, manifest.watermark, manifest.clean_last_sequence});
-  for (const auto* segments : {&manifest.sealed, &manifest.quarantined}) {
-    for (const SealedSegment& segment : *segments) {
-      highest = std::max(highest, segment.highest_sequence);
-    }
-  }
+  manifest.ForEachSealedOrQuarantined(
+      [&](const SealedSegment& segment) { highest = std::max(highest, segment.highest_sequence); });
   if (highest <= manifest.reserved_sequence) return Status::Ok();
   return Damaged(kWhat, "sequence number " + std::to_string(highest) +
                             " is above the highest given out, " +
@@ -171,15 +186,54 @@ Result<Counts> ReadFixedPart(Reader& reader, Manifest& manifest) {
     return std::unexpected(Damaged(kWhat, "unknown flags at offset 108"));
   }
   manifest.clean = (flags & kCleanFlag) != 0;
+  counts.jobs = reader.U32();
+  counts.outputs = reader.U32();
   return counts;
+}
+
+Status ReadSegments(Reader& reader, std::vector<SealedSegment>& segments, std::uint32_t count) {
+  segments.resize(count);
+  for (SealedSegment& segment : segments) {
+    if (!reader.Read(segment)) {
+      return Damaged(kWhat, "unknown flags in the entry of segment " + std::to_string(segment.id));
+    }
+  }
+  return Status::Ok();
+}
+
+// All jobs, then their segments, then the ids of their outputs.
+Status ReadQuarantine(Reader& reader, const Counts& counts, Manifest& manifest) {
+  std::vector<Counts> parts(counts.jobs);
+  std::uint64_t segments = 0;
+  std::uint64_t outputs = 0;
+  manifest.quarantine.resize(counts.jobs);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    manifest.quarantine[i].id = reader.U64();
+    manifest.quarantine[i].keep_until_ms = reader.U64();
+    parts[i].quarantined = reader.U32();
+    parts[i].outputs = reader.U32();
+    segments += parts[i].quarantined;
+    outputs += parts[i].outputs;
+    if (parts[i].quarantined == 0) return Damaged(kWhat, "a quarantined job without segments");
+  }
+  if (segments != counts.quarantined || outputs != counts.outputs) {
+    return Damaged(kWhat, "its counts of quarantined segments do not add up");
+  }
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    FREYJA_RETURN_IF_ERROR(
+        ReadSegments(reader, manifest.quarantine[i].segments, parts[i].quarantined));
+  }
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    manifest.quarantine[i].outputs.resize(parts[i].outputs);
+    for (std::uint64_t& id : manifest.quarantine[i].outputs) id = reader.U64();
+  }
+  return Status::Ok();
 }
 
 }  // namespace
 
 std::vector<std::byte> EncodeManifest(const Manifest& manifest) {
-  const Counts counts{.log = static_cast<std::uint32_t>(manifest.log.size()),
-                      .sealed = static_cast<std::uint32_t>(manifest.sealed.size()),
-                      .quarantined = static_cast<std::uint32_t>(manifest.quarantined.size())};
+  const Counts counts = Counts::Of(manifest);
   std::vector<std::byte> bytes(counts.FileBytes());
   EncodePreamble(kManifestMagic, std::span(bytes).first<kPreambleBytes>());
   Writer writer(bytes.data() + kPreambleBytes);
@@ -197,12 +251,25 @@ std::vector<std::byte> EncodeManifest(const Manifest& manifest) {
   writer.Put(counts.sealed);
   writer.Put(counts.quarantined);
   writer.Put(manifest.clean ? kCleanFlag : std::uint32_t{0});
+  writer.Put(counts.jobs);
+  writer.Put(counts.outputs);
   for (const LogSegment& segment : manifest.log) {
     writer.Put(segment.id);
     writer.Put(segment.nonce);
   }
   for (const SealedSegment& segment : manifest.sealed) writer.Put(segment);
-  for (const SealedSegment& segment : manifest.quarantined) writer.Put(segment);
+  for (const QuarantinedJob& job : manifest.quarantine) {
+    writer.Put(job.id);
+    writer.Put(job.keep_until_ms);
+    writer.Put(static_cast<std::uint32_t>(job.segments.size()));
+    writer.Put(static_cast<std::uint32_t>(job.outputs.size()));
+  }
+  for (const QuarantinedJob& job : manifest.quarantine) {
+    for (const SealedSegment& segment : job.segments) writer.Put(segment);
+  }
+  for (const QuarantinedJob& job : manifest.quarantine) {
+    for (const std::uint64_t id : job.outputs) writer.Put(id);
+  }
   writer.Put(std::uint32_t{0});
   writer.Put(base::Crc32c(0, std::span(bytes).first(bytes.size() - sizeof(std::uint32_t))));
   return bytes;
@@ -221,16 +288,8 @@ Result<Manifest> DecodeManifest(std::span<const std::byte> bytes) {
     segment.id = reader.U64();
     segment.nonce = reader.U64();
   }
-  manifest.sealed.resize(counts.sealed);
-  manifest.quarantined.resize(counts.quarantined);
-  for (auto* const list : {&manifest.sealed, &manifest.quarantined}) {
-    for (SealedSegment& segment : *list) {
-      if (!reader.Read(segment)) {
-        return std::unexpected(Damaged(kWhat, "bytes behind the entry of segment " +
-                                                  std::to_string(segment.id) + " are not zero"));
-      }
-    }
-  }
+  FREYJA_RETURN_IF_ERROR(ReadSegments(reader, manifest.sealed, counts.sealed));
+  FREYJA_RETURN_IF_ERROR(ReadQuarantine(reader, counts, manifest));
   FREYJA_RETURN_IF_ERROR(CheckIds(manifest));
   FREYJA_RETURN_IF_ERROR(CheckNumbers(manifest));
   return manifest;

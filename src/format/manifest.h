@@ -31,7 +31,20 @@ struct SealedSegment {
   std::uint64_t tombstone_count = 0;
   std::uint64_t tombstone_bytes = 0;
   std::uint32_t records_crc = 0;  // running CRC-32C over the records' checksums, in order
+  // Brought back by an undo: puts in it that the index doesn't know may have been taken out of
+  // it when they expired, and still hide older ones.
+  bool restored = false;
   friend bool operator==(const SealedSegment&, const SealedSegment&) = default;
+};
+
+// The inputs of a compaction that can still be undone: never replayed, still counted by the
+// tombstone rule, given up whole.
+struct QuarantinedJob {
+  std::uint64_t id = 0;
+  std::uint64_t keep_until_ms = 0;  // since the Unix epoch; 0: no limit by time
+  std::vector<SealedSegment> segments = {};
+  std::vector<std::uint64_t> outputs = {};  // ids of what replaced them
+  friend bool operator==(const QuarantinedJob&, const QuarantinedJob&) = default;
 };
 
 struct Manifest {
@@ -43,21 +56,29 @@ struct Manifest {
   std::vector<LogSegment> log = {};
   std::uint64_t log_first_sequence = 1;
   std::vector<SealedSegment> sealed = {};
-  // Retired by a compaction that can still be undone: never replayed, still counted by
-  // the tombstone rule.
-  std::vector<SealedSegment> quarantined = {};
-  std::uint64_t watermark = 0;          // highest number known durable; only ever raised
-  std::uint64_t reserved_id = 0;        // highest segment id that may have been used
-  std::uint64_t reserved_sequence = 0;  // highest sequence number that may have been used
+  std::vector<QuarantinedJob> quarantine = {};  // oldest first
+  std::uint64_t watermark = 0;                  // highest number known durable; only ever raised
+  std::uint64_t reserved_id = 0;                // highest segment id that may have been used
+  std::uint64_t reserved_sequence = 0;          // highest sequence number that may have been used
   // Closed cleanly: the log ends with record number `clean_last_sequence`, nothing is torn.
   bool clean = false;
   std::uint64_t clean_last_sequence = 0;
   friend bool operator==(const Manifest&, const Manifest&) = default;
+
+  // Visits what is on disk for good: sealed segments, then quarantined ones.
+  template <class Visit>
+  void ForEachSealedOrQuarantined(Visit&& visit) const {
+    for (const SealedSegment& segment : sealed) visit(segment);
+    for (const QuarantinedJob& job : quarantine) {
+      for (const SealedSegment& segment : job.segments) visit(segment);
+    }
+  }
 };
 
 std::vector<std::byte> EncodeManifest(const Manifest& manifest);
 // kCorruption if anything is off (magic, length, checksum, counts, trailing bytes, ids listed twice
-// or above reserved_id, numbers above reserved_sequence); kUnsupported for a newer format version.
+// or above reserved_id, numbers above reserved_sequence, jobs without segments); kUnsupported for a
+// newer format version.
 Result<Manifest> DecodeManifest(std::span<const std::byte> bytes);
 
 }  // namespace freyja::format

@@ -34,7 +34,11 @@ Manifest Example() {
           .log = {{.id = 9, .nonce = 91}, {.id = 10, .nonce = 101}},
           .log_first_sequence = 901,
           .sealed = {Sealed(4), Sealed(2), Sealed(7)},
-          .quarantined = {Sealed(3)},
+          .quarantine = {{.id = 5,
+                          .keep_until_ms = 1'700'000'000'000,
+                          .segments = {Sealed(3), Sealed(5)},
+                          .outputs = {7, 4}},
+                         {.id = 6, .segments = {Sealed(6)}, .outputs = {}}},
           .watermark = 905,
           .reserved_id = 16,
           .reserved_sequence = 2000,
@@ -58,10 +62,24 @@ std::vector<SealedSegment> AnySealed(std::uint64_t first_id) {
         rc::gen::set(&SealedSegment::highest_sequence),
         rc::gen::set(&SealedSegment::highest_expiry_ms),
         rc::gen::set(&SealedSegment::tombstone_count),
-        rc::gen::set(&SealedSegment::tombstone_bytes), rc::gen::set(&SealedSegment::records_crc));
+        rc::gen::set(&SealedSegment::tombstone_bytes), rc::gen::set(&SealedSegment::records_crc),
+        rc::gen::set(&SealedSegment::restored));
     segment.id = first_id++;
   }
   return segments;
+}
+
+std::vector<QuarantinedJob> AnyJobs(std::uint64_t first_id) {
+  std::vector<QuarantinedJob> jobs(*rc::gen::inRange<std::size_t>(0, 4));
+  for (QuarantinedJob& job : jobs) {
+    job.id = *rc::gen::arbitrary<std::uint64_t>();
+    job.keep_until_ms = *rc::gen::arbitrary<std::uint64_t>();
+    job.outputs = *rc::gen::arbitrary<std::vector<std::uint64_t>>();
+    job.segments = AnySealed(first_id);
+    if (job.segments.empty()) job.segments.push_back(Sealed(first_id));
+    first_id += job.segments.size();
+  }
+  return jobs;
 }
 
 RC_GTEST_PROP(ManifestTest, DecodesToWhatWasEncoded,
@@ -73,7 +91,7 @@ RC_GTEST_PROP(ManifestTest, DecodesToWhatWasEncoded,
                     .hash_seed = hash_seed,
                     .log_first_sequence = *rc::gen::positive<std::uint64_t>(),
                     .sealed = AnySealed(100),
-                    .quarantined = AnySealed(200),
+                    .quarantine = AnyJobs(200),
                     .watermark = watermark,
                     .reserved_id = *rc::gen::inRange<std::uint64_t>(300, 1000),
                     .reserved_sequence = ~std::uint64_t{0},
@@ -123,7 +141,7 @@ TEST(ManifestTest, RandomBytesAreCorruption) {
   for (int round = 0; round < 20000; ++round) {
     Bytes bytes = RandomBytes(random, random() % 400);
     EXPECT_EQ(CodeOf(bytes), StatusCode::kCorruption);
-    if (bytes.size() < 120) continue;
+    if (bytes.size() < 128) continue;
     // Everything right but the content.
     EncodePreamble(kManifestMagic, std::span(bytes).first<kPreambleBytes>());
     base::Store(bytes.data() + 16, std::uint64_t{bytes.size()});
@@ -136,7 +154,7 @@ TEST(ManifestTest, RandomBytesAreCorruption) {
 }
 
 TEST(ManifestTest, HugeCountsAreCorruptionAndAllocateNothing) {
-  for (const std::size_t offset : {96U, 100U, 104U}) {
+  for (const std::size_t offset : {96U, 100U, 104U, 112U, 116U}) {
     Bytes bytes = EncodeManifest(Example());
     base::Store(bytes.data() + offset, ~std::uint32_t{0});
     ResealManifest(bytes);
@@ -159,7 +177,7 @@ TEST(ManifestTest, AnIdListedTwiceIsCorruption) {
   in_log_and_sealed.log[0].id = in_log_and_sealed.sealed[2].id;
   EXPECT_EQ(CodeOf(EncodeManifest(in_log_and_sealed)), StatusCode::kCorruption);
   Manifest in_sealed_and_quarantined = Example();
-  in_sealed_and_quarantined.quarantined[0].id = in_sealed_and_quarantined.sealed[0].id;
+  in_sealed_and_quarantined.quarantine[0].segments[0].id = in_sealed_and_quarantined.sealed[0].id;
   EXPECT_EQ(CodeOf(EncodeManifest(in_sealed_and_quarantined)), StatusCode::kCorruption);
 }
 
@@ -188,20 +206,42 @@ TEST(ManifestTest, ANumberThatWasNeverGivenOutIsCorruption) {
     EXPECT_EQ(code_with([&](Manifest& m) { m.watermark = number; }), wanted);
     EXPECT_EQ(code_with([&](Manifest& m) { m.clean_last_sequence = number; }), wanted);
     EXPECT_EQ(code_with([&](Manifest& m) { m.sealed[1].highest_sequence = number; }), wanted);
-    EXPECT_EQ(code_with([&](Manifest& m) { m.quarantined[0].highest_sequence = number; }), wanted);
+    EXPECT_EQ(
+        code_with([&](Manifest& m) { m.quarantine[0].segments[0].highest_sequence = number; }),
+        wanted);
   }
   EXPECT_EQ(code_with([](Manifest& m) { m.log_first_sequence = 0; }), StatusCode::kCorruption);
 }
 
 TEST(ManifestTest, ReservedBytesAndUnknownFlagsAreCorruptionThoughTheChecksumIsRight) {
   const Bytes intact = EncodeManifest(Example());
-  const std::size_t first_sealed_end = 112 + 2 * 16 + 80;
+  const std::size_t first_sealed_end = 120 + 2 * 16 + 80;
   for (const std::size_t offset : {kFlags + 1, first_sealed_end - 1, intact.size() - 5}) {
     Bytes bytes = intact;
     bytes[offset] ^= std::byte{2};
     ResealManifest(bytes);
     EXPECT_EQ(CodeOf(bytes), StatusCode::kCorruption) << offset;
   }
+}
+
+TEST(ManifestTest, AQuarantineThatDoesNotAddUpIsCorruptionThoughTheLengthIsRight) {
+  const Bytes intact = EncodeManifest(Example());
+  const std::size_t jobs = 120 + 2 * 16 + 3 * 80;
+  // Segments and outputs of the first job, then the whole second job's segments.
+  for (const std::size_t count : {jobs + 16, jobs + 20, jobs + 24 + 16}) {
+    for (const std::uint32_t by : {~std::uint32_t{0}, std::uint32_t{1}}) {
+      Bytes bytes = intact;
+      base::Store(bytes.data() + count, base::Load<std::uint32_t>(bytes.data() + count) + by);
+      ResealManifest(bytes);
+      EXPECT_EQ(CodeOf(bytes), StatusCode::kCorruption) << count << " by " << by;
+    }
+  }
+  // The sums are right, but one job has nothing.
+  Bytes bytes = intact;
+  base::Store(bytes.data() + jobs + 16, std::uint32_t{3});
+  base::Store(bytes.data() + jobs + 24 + 16, std::uint32_t{0});
+  ResealManifest(bytes);
+  EXPECT_EQ(CodeOf(bytes), StatusCode::kCorruption);
 }
 
 TEST(ManifestTest, ANewerVersionIsUnsupportedWhateverFollows) {
