@@ -163,7 +163,7 @@ Sight Scheduler::See() {
     (info.state == SegmentState::kSealed ? sight.dead_sealed_bytes : sight.dead_log_bytes) +=
         info.dead_bytes;
   }
-  KeepOnly(existing, tried_expired_);
+  KeepOnly(existing, vain_expired_);
   sight.disk_bytes = store_.GetStats().disk_bytes;
   sight.segment_bytes = store_.segment_bytes();
   sight.expired_segment = !ExpiredSegments().empty();
@@ -178,7 +178,7 @@ std::vector<std::uint64_t> Scheduler::ExpiredSegments() const {
   store_.segments().ForEach([&](const engine::Segment& segment) {
     if (segment.state() != SegmentState::kSealed || ids.size() >= kMostExpiredAtOnce) return;
     if (!jobs_.expiry().IsExpired(segment.sealed().highest_expiry_ms)) return;
-    if (!tried_expired_.contains(segment.id())) ids.push_back(segment.id());
+    if (!vain_expired_.contains(segment.id())) ids.push_back(segment.id());
   });
   return ids;
 }
@@ -257,14 +257,16 @@ void Scheduler::TakeOutcome() {
   const auto outcome = job_->WaitFor(milliseconds(0));
   if (!outcome) return;
   const auto job = std::move(job_);
-  tried_expired_.merge(job_expired_);
   if (!*outcome) {
     const Status& error = outcome->error();
     if (error.code() == StatusCode::kCancelled) return HoldOff(options_.interval, "cancelled");
     return HoldOff(failures_.Grow(), error.ToString());
   }
   failures_.Reset();
-  if (!(*outcome)->ran) return NothingToGain();
+  if (!(*outcome)->ran) {
+    vain_expired_.merge(job_expired_);
+    return NothingToGain();
+  }
   idling_.Reset();
   base::MutexLock lock(mutex_);
   held_off_until_.reset();

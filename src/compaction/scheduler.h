@@ -79,8 +79,8 @@ class Scheduler {
 
   // Of the scheduler's thread alone.
   std::shared_ptr<JobState> job_;
-  std::set<std::uint64_t> job_expired_;    // segments that job_ takes because they have expired
-  std::set<std::uint64_t> tried_expired_;  // and those that earlier ones took
+  std::set<std::uint64_t> job_expired_;   // segments that job_ takes because they have expired
+  std::set<std::uint64_t> vain_expired_;  // those that gave nothing back to earlier ones
   RateController controller_;
   Backoff failures_;
   Backoff idling_;
