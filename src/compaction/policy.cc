@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <utility>
 
 #include "base/status_macros.h"
 
@@ -39,6 +41,23 @@ Decision Run(Trigger trigger, const Sight& sight, std::string reason) {
 }
 
 Decision Rest(std::string reason) { return {.reason = std::move(reason)}; }
+
+// Any gain is worth it then.
+std::optional<Decision> WhereSpaceIsShort(const SchedulerOptions& options,
+                                          const CompactionLimits& limits, const Sight& sight) {
+  std::optional<Decision> decision;
+  if (PressureOf(limits, sight) != Pressure::kNone) {
+    decision = Run(Trigger::kCeiling, sight,
+                   Percent(CeilingShare(limits, sight)) + " of the space ceiling in use");
+  } else if (sight.free_disk_bytes < options.free_disk_floor) {
+    decision =
+        Run(Trigger::kFreeDisk, sight,
+            std::to_string(sight.free_disk_bytes) + " bytes free on the disk, below the floor of " +
+                std::to_string(options.free_disk_floor));
+  }
+  if (decision) decision->min_space_saving = 0;
+  return decision;
+}
 
 }  // namespace
 
@@ -81,34 +100,26 @@ bool InWindow(const std::vector<DayWindow>& windows, std::uint32_t minute_of_day
 
 Decision Decide(const SchedulerOptions& options, const CompactionLimits& limits,
                 const Sight& sight) {
-  if (PressureOf(limits, sight) != Pressure::kNone && sight.dead_bytes() != 0) {
-    Decision decision = Run(Trigger::kCeiling, sight,
-                            Percent(CeilingShare(limits, sight)) + " of the space ceiling in use");
-    decision.min_space_saving = 0;
-    return decision;
-  }
-  if (sight.free_disk_bytes < options.free_disk_floor && sight.dead_bytes() != 0) {
-    Decision decision =
-        Run(Trigger::kFreeDisk, sight,
-            std::to_string(sight.free_disk_bytes) + " bytes free on the disk, below the floor of " +
-                std::to_string(options.free_disk_floor));
-    decision.min_space_saving = 0;
-    return decision;
-  }
-  if (!InWindow(options.windows, sight.minute_of_day))
-    return Rest("outside the windows of the day");
-  // What readers hold would only grow: nothing comes back before they close.
+  // What readers hold would only grow, above a ceiling, too: nothing comes back before they close.
   if (sight.retired_bytes > std::max(4 * sight.segment_bytes, sight.live_bytes / 4)) {
     return Rest("readers hold " + std::to_string(sight.retired_bytes) +
                 " bytes of segments that were compacted; no more until they close");
   }
-  if (options.expired_records && sight.expired_segment) {
+  const bool has_expired = options.expired_records && sight.expired_segment;
+  std::optional<Decision> pressed;
+  if (sight.dead_bytes() != 0 || has_expired) pressed = WhereSpaceIsShort(options, limits, sight);
+  if (!pressed && !InWindow(options.windows, sight.minute_of_day))
+    return Rest("outside the windows of the day");
+  // Short of space as well: nothing gives back more for less.
+  if (has_expired) {
     Decision decision = Run(Trigger::kExpired, sight, "records have expired");
+    if (pressed) decision.reason = pressed->reason + "; " + decision.reason;
     decision.seal_active = false;
     decision.min_space_saving = 0;
     decision.expired_only = true;
     return decision;
   }
+  if (pressed) return *std::move(pressed);
   if (sight.dead_bytes() < sight.segment_bytes) return Rest("less than a segment's worth is dead");
   if (options.dead_share < 1 && DeadShare(sight) >= options.dead_share) {
     return Run(Trigger::kDeadShare, sight,

@@ -143,6 +143,30 @@ TEST(DecideTest, WhileReadersHoldWhatWasCompactedNoMoreIs) {
   EXPECT_EQ(Decide({}, {}, sight).trigger, Trigger::kDeadShare);
 }
 
+TEST(DecideTest, ReadersThatHoldWhatWasCompactedAreWaitedForAboveACeilingAsWell) {
+  Sight sight = Healthy();
+  sight.dead_sealed_bytes = 90 * kMiB;
+  sight.retired_bytes = 23 * kMiB;
+  EXPECT_EQ(Decide({}, BytesCeiling(50 * kMiB), sight).trigger, Trigger::kNone);
+  EXPECT_EQ(Decide(Floor(2000 * kMiB), {}, sight).trigger, Trigger::kNone);
+}
+
+TEST(DecideTest, WhereSpaceIsShortExpiredSegmentsGoFirst) {
+  Sight sight = Healthy();
+  sight.expired_segment = true;
+  sight.minute_of_day = 600;
+  const SchedulerOptions options =
+      With([](SchedulerOptions& o) { o.windows = {{.begin_minute = 60, .end_minute = 120}}; });
+  EXPECT_EQ(Decide(options, {}, sight).trigger, Trigger::kNone);
+  for (const std::uint64_t dead : {std::uint64_t{0}, 10 * kMiB}) {
+    sight.dead_sealed_bytes = dead;
+    const Decision decision = Decide(options, BytesCeiling(50 * kMiB), sight);
+    EXPECT_EQ(decision.trigger, Trigger::kExpired) << dead;
+    EXPECT_TRUE(decision.expired_only);
+    EXPECT_NE(decision.reason.find("ceiling"), std::string::npos) << decision.reason;
+  }
+}
+
 TEST(WindowTest, ContainsItsBeginAndNotItsEnd) {
   const std::vector<DayWindow> windows = {{.begin_minute = 60, .end_minute = 120}};
   EXPECT_FALSE(InWindow(windows, 59));
