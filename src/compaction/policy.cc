@@ -185,7 +185,7 @@ Status CheckAgainstDisk(const CompactionLimits& limits, std::uint64_t free_disk_
 }
 
 std::uint64_t RateController::Next(const CompactionLimits& limits, Pressure pressure,
-                                   std::chrono::nanoseconds p99, bool p99_known) {
+                                   std::optional<std::chrono::nanoseconds> p99) {
   constexpr double kDown = 0.7;
   constexpr double kUp = 1.25;
   constexpr double kSlack = 0.8;
@@ -197,12 +197,12 @@ std::uint64_t RateController::Next(const CompactionLimits& limits, Pressure pres
   const std::uint64_t fastest = limits.bytes_per_second.value_or(kFastest);
   const std::uint64_t now = rate_ == 0 ? fastest : std::min(rate_, fastest);
   rate_ = now;
-  if (p99_known && p99 > limits.latency_target) {
+  if (p99 && *p99 > limits.latency_target) {
     // The first step down from "no limit" must be felt.
     constexpr std::uint64_t kFeltFrom = std::uint64_t{256} << 20;
     rate_ = std::max(kSlowest, Times(std::min(now, kFeltFrom), kDown));
-  } else if (!p99_known ||
-             p99 < std::chrono::duration<double, std::micro>(limits.latency_target) * kSlack) {
+  } else if (p99 &&
+             *p99 < std::chrono::duration<double, std::micro>(limits.latency_target) * kSlack) {
     rate_ = std::min(fastest, Times(now, kUp));
   }
   return rate_ >= kFastest ? 0 : rate_;

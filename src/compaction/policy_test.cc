@@ -219,8 +219,8 @@ TEST(CeilingTest, SlowsWritersInProportionAndByAtMostWhatIsAllowed) {
 
 TEST(RateControllerTest, WithoutATargetTheLimitIsTheRate) {
   RateController controller;
-  EXPECT_EQ(controller.Next({}, Pressure::kNone, milliseconds(9), true), 0u);
-  EXPECT_EQ(controller.Next(Rate(5 * kMiB, {}), Pressure::kNone, milliseconds(9), true), 5 * kMiB);
+  EXPECT_EQ(controller.Next({}, Pressure::kNone, milliseconds(9)), 0u);
+  EXPECT_EQ(controller.Next(Rate(5 * kMiB, {}), Pressure::kNone, milliseconds(9)), 5 * kMiB);
 }
 
 TEST(RateControllerTest, GoesDownWhileLatencyIsAboveTheTargetAndUpAgainWithSlack) {
@@ -228,25 +228,33 @@ TEST(RateControllerTest, GoesDownWhileLatencyIsAboveTheTargetAndUpAgainWithSlack
   RateController controller;
   std::uint64_t rate = 100 * kMiB;
   for (int i = 0; i < 5; ++i) {
-    const std::uint64_t next = controller.Next(limits, Pressure::kNone, microseconds(101), true);
+    const std::uint64_t next = controller.Next(limits, Pressure::kNone, microseconds(101));
     EXPECT_LT(next, rate);
     rate = next;
   }
-  EXPECT_EQ(controller.Next(limits, Pressure::kNone, microseconds(90), true), rate)
+  EXPECT_EQ(controller.Next(limits, Pressure::kNone, microseconds(90)), rate)
       << "close to the target it stays";
   for (int i = 0; i < 20; ++i) {
-    const std::uint64_t next = controller.Next(limits, Pressure::kNone, microseconds(10), true);
+    const std::uint64_t next = controller.Next(limits, Pressure::kNone, microseconds(10));
     EXPECT_GE(next, rate);
     rate = next;
   }
   EXPECT_EQ(rate, 100 * kMiB);
 }
 
+TEST(RateControllerTest, WithoutKnowingTheLatencyItStays) {
+  const CompactionLimits limits = Rate(100 * kMiB, microseconds(100));
+  RateController controller;
+  EXPECT_EQ(controller.Next(limits, Pressure::kNone, {}), 100 * kMiB);
+  const std::uint64_t rate = controller.Next(limits, Pressure::kNone, microseconds(101));
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(controller.Next(limits, Pressure::kNone, {}), rate);
+}
+
 TEST(RateControllerTest, NeverStarvesTheJob) {
   RateController controller;
   std::uint64_t rate = 0;
   for (int i = 0; i < 100; ++i) {
-    rate = controller.Next(Rate({}, microseconds(1)), Pressure::kNone, milliseconds(1), true);
+    rate = controller.Next(Rate({}, microseconds(1)), Pressure::kNone, milliseconds(1));
   }
   EXPECT_EQ(rate, RateController::kSlowest);
 }
@@ -254,12 +262,12 @@ TEST(RateControllerTest, NeverStarvesTheJob) {
 TEST(RateControllerTest, WithoutALimitTheFirstStepDownIsFeltAndTheWayUpEndsWithoutALimit) {
   const CompactionLimits limits = Rate({}, microseconds(100));
   RateController controller;
-  const std::uint64_t first = controller.Next(limits, Pressure::kNone, milliseconds(1), true);
+  const std::uint64_t first = controller.Next(limits, Pressure::kNone, milliseconds(1));
   EXPECT_GT(first, 0u);
   EXPECT_LE(first, 256 * kMiB);
   std::uint64_t rate = first;
   for (int i = 0; i < 50 && rate != 0; ++i) {
-    rate = controller.Next(limits, Pressure::kNone, {}, false);
+    rate = controller.Next(limits, Pressure::kNone, microseconds(0));
   }
   EXPECT_EQ(rate, 0u);
 }
@@ -267,8 +275,8 @@ TEST(RateControllerTest, WithoutALimitTheFirstStepDownIsFeltAndTheWayUpEndsWitho
 TEST(RateControllerTest, ShortSpaceLiftsEveryLimit) {
   RateController controller;
   const CompactionLimits limits = Rate(kMiB, microseconds(1));
-  EXPECT_EQ(controller.Next(limits, Pressure::kNear, milliseconds(1), true), 0u);
-  EXPECT_EQ(controller.Next(limits, Pressure::kAbove, milliseconds(1), true), 0u);
+  EXPECT_EQ(controller.Next(limits, Pressure::kNear, milliseconds(1)), 0u);
+  EXPECT_EQ(controller.Next(limits, Pressure::kAbove, milliseconds(1)), 0u);
 }
 
 TEST(BackoffTest, DoublesUpToTheCapAndStartsOverAfterASuccess) {

@@ -14,8 +14,11 @@ namespace {
 
 constexpr milliseconds kWhileAJobRuns{100};
 constexpr milliseconds kWhenSpaceIsShort{1000};
-// Too few samples say nothing about the 99th percentile.
+// Too few samples say little about the 99th percentile, but more do not come for ever: after a
+// while those that are there must do, and a store without any has nobody to be slowed down.
 constexpr std::uint64_t kFewestSamples = 50;
+constexpr milliseconds kWithFewSamples{5000};
+constexpr milliseconds kWithoutSamples{1000};
 constexpr std::uint64_t kSegmentsPerStep = 4;
 constexpr std::size_t kMostExpiredAtOnce = 16;
 
@@ -62,7 +65,12 @@ void Scheduler::Shutdown() {
 
 void Scheduler::SetPaused(bool paused) {
   jobs_.throttle().SetPaused(paused);
+  Wake();
+}
+
+void Scheduler::Wake() {
   base::MutexLock lock(mutex_);
+  woken_ = true;
   changed_.NotifyAll();
 }
 
@@ -71,6 +79,7 @@ Status Scheduler::SetLimits(const CompactionLimits& limits) {
   base::MutexLock lock(mutex_);
   limits_ = limits;
   jobs_.throttle().SetRate(limits.bytes_per_second.value_or(0));
+  woken_ = true;
   changed_.NotifyAll();
   return Status::Ok();
 }
@@ -112,8 +121,9 @@ void Scheduler::Run() {
     const milliseconds nap = NapTime();
     {
       base::MutexLock lock(mutex_);
-      if (!stopped_) changed_.WaitFor(mutex_, nap);
+      if (!stopped_ && !woken_) changed_.WaitFor(mutex_, nap);
       if (stopped_) return;
+      woken_ = false;
     }
     try {
       Look();
@@ -125,7 +135,7 @@ void Scheduler::Run() {
 }
 
 milliseconds Scheduler::NapTime() {
-  if (jobs_.running() != nullptr) return kWhileAJobRuns;
+  if (jobs_.busy()) return kWhileAJobRuns;
   if (pressure_ != Pressure::kNone) return std::min(kWhileAJobRuns, options_.interval);
   const auto jitter = static_cast<std::uint64_t>(options_.jitter.count());
   return options_.interval +
@@ -136,7 +146,7 @@ void Scheduler::Look() {
   const Sight sight = See();
   Steer(sight);
   TakeOutcome();
-  if (job_ != nullptr || jobs_.running() != nullptr || !store_.CheckWritable().ok()) return;
+  if (job_ != nullptr || jobs_.busy() || !store_.CheckWritable().ok()) return;
   if (jobs_.throttle().paused()) return SetReason("paused");
   const Decision decision = Decide(options_, limits(), sight);
   if (Clock::now() < not_before_) return;  // even when space is short: it would fail again
@@ -187,19 +197,30 @@ std::vector<std::uint64_t> Scheduler::ExpiredSegments() const {
 
 void Scheduler::Steer(const Sight& sight) {
   const CompactionLimits limits = this->limits();
-  const bool compacting = jobs_.running() != nullptr;
+  const bool compacting = jobs_.busy();
   latencies_.set_compacting(compacting);
   const Pressure pressure = PressureOf(limits, sight);
   write_delay_us_.store(static_cast<std::uint32_t>(WriteDelay(limits, sight).count()));
   TellPressure(pressure, sight);
+  // Also while no job runs, so that the next one does not begin at the rate of another day.
+  TellRate(controller_.Next(limits, pressure, ForegroundP99(compacting)));
+}
 
+// Of the operations since it was last known; 0 where there are next to none. Empty: not known yet.
+std::optional<std::chrono::nanoseconds> Scheduler::ForegroundP99(bool compacting) {
   engine::LatencyCounts now = latencies_.Counts(engine::LatencySampler::Kind::kRead, true);
   now.Add(latencies_.Counts(engine::LatencySampler::Kind::kWrite, true));
   const engine::LatencyCounts window = now.Since(seen_latencies_);
-  const bool known = window.samples >= kFewestSamples;
-  if (known || !compacting) seen_latencies_ = now;
-  if (!compacting) return;
-  TellRate(controller_.Next(limits, pressure, window.Quantile(0.99), known));
+  const auto age = Clock::now() - latencies_seen_at_;
+  const bool known = window.samples >= kFewestSamples ||
+                     age >= (window.samples == 0 ? kWithoutSamples : kWithFewSamples);
+  if (compacting && !known) return std::nullopt;
+  if (!compacting || window.samples != 0) {
+    seen_latencies_ = now;
+    latencies_seen_at_ = Clock::now();
+  }
+  if (!compacting) return std::nullopt;
+  return window.Quantile(0.99);
 }
 
 void Scheduler::TellRate(std::uint64_t rate) {

@@ -38,6 +38,8 @@ class Scheduler {
   Status Start() FREYJA_EXCLUDES(mutex_);
   void Shutdown() FREYJA_EXCLUDES(mutex_);
 
+  // Looks now, without waiting for the interval to pass.
+  void Wake() FREYJA_EXCLUDES(mutex_);
   // A pause stops the job that runs, wherever it is, and starts no other.
   void SetPaused(bool paused) FREYJA_EXCLUDES(mutex_);
   Status SetLimits(const CompactionLimits& limits) FREYJA_EXCLUDES(mutex_);
@@ -59,6 +61,7 @@ class Scheduler {
   void Look();
   Sight See();
   void Steer(const Sight& sight);
+  std::optional<std::chrono::nanoseconds> ForegroundP99(bool compacting);
   void TellPressure(Pressure pressure, const Sight& sight);
   void TellUnmet();
   void TellRate(std::uint64_t rate);
@@ -87,6 +90,7 @@ class Scheduler {
   Clock::time_point not_before_{};
   std::uint64_t seen_sequence_ = 0;  // when nothing was to gain
   engine::LatencyCounts seen_latencies_;
+  Clock::time_point latencies_seen_at_{};
   Pressure pressure_ = Pressure::kNone;
   bool told_unmet_ = false;
 
@@ -98,6 +102,7 @@ class Scheduler {
   base::CondVar changed_;
   std::thread thread_ FREYJA_GUARDED_BY(mutex_);
   bool stopped_ FREYJA_GUARDED_BY(mutex_) = false;
+  bool woken_ FREYJA_GUARDED_BY(mutex_) = false;
   CompactionLimits limits_ FREYJA_GUARDED_BY(mutex_);
   std::string reason_ FREYJA_GUARDED_BY(mutex_) = "not looked yet";
   std::optional<Clock::time_point> held_off_until_ FREYJA_GUARDED_BY(mutex_);
