@@ -92,7 +92,12 @@ Status HotSwapJob::MakePlan() {
   FREYJA_ASSIGN_OR_RETURN(Survey survey, SurveyStore(store_, scope));
   plan_ = std::move(survey.plan);
   if (!config.reason.empty()) plan_.reason = config.reason + "; " + plan_.reason;
-  if (plan_.victims.empty()) return Status::Ok();
+  if (plan_.victims.empty()) {
+    const bool has_no_room =
+        std::ranges::count(plan_.passed_over, PassOver::kNoRoom, &PassedOver::reason) != 0;
+    return step_.is_first && has_no_room ? Status(StatusCode::kNoSpace, plan_.reason)
+                                         : Status::Ok();
+  }
   if (plan_.disk_bytes + kManifestRoom > survey.free_bytes) loan_.emplace(store_.reserve());
 
   for (engine::PinnedSegment& segment : store_.PinSegments()) {
