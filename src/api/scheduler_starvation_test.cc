@@ -49,5 +49,26 @@ TEST_F(SchedulerStarvationTest, ExpiredSegmentsAreTriedAgainAfterAFailure) {
   EXPECT_EQ(store_->GetStats().compactions_failed, 1u);
 }
 
+// A twentieth of every segment is dead: too little for any of them, too much altogether.
+TEST_F(SchedulerStarvationTest, WhatWasNotWorthItIsWhenSpaceBecomesShortThoughNothingIsWritten) {
+  options_.scheduler.dead_share = 1;
+  options_.scheduler.dead_bytes = options_.segment_bytes;
+  Open();
+  HotSwapCompactor compactor(*store_);
+  compactor.Pause();
+  PutKeys("key", 2250);
+  for (int key = 0; key < 2250; key += 20) {
+    ASSERT_TRUE(store_->Put("key" + std::to_string(key), Value(key)).ok());
+  }
+  SealAll();
+  compactor.Resume();
+  EXPECT_TRUE(Wait([&] { return Decision().starts_with("no segment"); })) << Decision();
+  EXPECT_EQ(Completed(), 0u);
+  CompactionLimits limits;
+  limits.bytes_ceiling = store_->GetStats().disk_bytes - 1;
+  EXPECT_TRUE(compactor.SetLimits(limits).ok());
+  EXPECT_TRUE(Wait([&] { return Completed() != 0; })) << Decision();
+}
+
 }  // namespace
 }  // namespace freyja

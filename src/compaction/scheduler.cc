@@ -149,15 +149,26 @@ void Scheduler::Look() {
   if (job_ != nullptr || jobs_.busy() || !store_.CheckWritable().ok()) return;
   if (jobs_.throttle().paused()) return SetReason("paused");
   const Decision decision = Decide(options_, limits(), sight);
-  if (Clock::now() < not_before_) return;  // even when space is short: it would fail again
+  const Attempt now = AttemptOf(decision);
+  const bool is_easier = vain_ && (now.min_space_saving < vain_->min_space_saving ||
+                                   now.seal_active > vain_->seal_active);
+  // After a failure it would fail again, even when space is short.
+  if (Clock::now() < not_before_ && !(is_easier && decision.trigger != Trigger::kNone)) return;
   if (decision.trigger == Trigger::kNone) {
     TellUnmet();
     return SetReason(decision.reason);
   }
-  if (idling_.pending() && store_.log().appended() == seen_sequence_ && !sight.expired_segment) {
-    return;  // nothing was to gain then, and nothing has been written since
-  }
+  const bool is_unchanged = vain_ && !is_easier && now.appended == vain_->appended &&
+                            now.manifest_generation == vain_->manifest_generation;
+  if (is_unchanged && !decision.expired_only) return;
   Start(decision);
+}
+
+Scheduler::Attempt Scheduler::AttemptOf(const Decision& decision) {
+  return {.min_space_saving = decision.min_space_saving,
+          .seal_active = decision.seal_active,
+          .appended = store_.log().appended(),
+          .manifest_generation = store_.manifest().generation()};
 }
 
 Sight Scheduler::See() {
@@ -261,6 +272,7 @@ void Scheduler::Start(const Decision& decision) {
     job_expired_.insert(config.segments.begin(), config.segments.end());
     if (config.segments.empty()) return;
   }
+  attempt_ = AttemptOf(decision);
   auto job = jobs_.Submit(config);
   if (!job) {
     // A segment may have gone since it was looked at.
@@ -268,7 +280,6 @@ void Scheduler::Start(const Decision& decision) {
     return HoldOff(failures_.Grow(), job.error().ToString());
   }
   job_ = *std::move(job);
-  seen_sequence_ = store_.log().appended();
   SetReason(decision.reason);
   Tell(CompactionEventType::kPlanned, decision.reason);
 }
@@ -278,6 +289,7 @@ void Scheduler::TakeOutcome() {
   const auto outcome = job_->WaitFor(milliseconds(0));
   if (!outcome) return;
   const auto job = std::move(job_);
+  if (!*outcome || (*outcome)->ran) vain_.reset();
   if (!*outcome) {
     const Status& error = outcome->error();
     if (error.code() == StatusCode::kCancelled) return HoldOff(options_.interval, "cancelled");
@@ -286,17 +298,18 @@ void Scheduler::TakeOutcome() {
   failures_.Reset();
   if (!(*outcome)->ran) {
     vain_expired_.merge(job_expired_);
-    return NothingToGain();
+    return NothingToGain(*job, (*outcome)->reason);
   }
   idling_.Reset();
   base::MutexLock lock(mutex_);
   held_off_until_.reset();
 }
 
-void Scheduler::NothingToGain() {
+void Scheduler::NothingToGain(const JobState& job, const std::string& reason) {
+  if (job.config().segments.empty()) vain_ = attempt_;
   const milliseconds wait = idling_.Grow();
   HoldOff(pressure_ == Pressure::kNone ? wait : std::min(wait, kWhenSpaceIsShort),
-          "no segment gives enough back");
+          "no segment gives enough back: " + reason);
   TellUnmet();
 }
 

@@ -56,6 +56,14 @@ class Scheduler {
  private:
   using Clock = std::chrono::steady_clock;
 
+  // What a job was to gain from, and from what. Without a change it need not be tried again.
+  struct Attempt {
+    double min_space_saving = 0;
+    bool seal_active = false;
+    std::uint64_t appended = 0;
+    std::uint64_t manifest_generation = 0;
+  };
+
   void Run() FREYJA_EXCLUDES(mutex_);
   std::chrono::milliseconds NapTime();
   void Look();
@@ -67,7 +75,8 @@ class Scheduler {
   void TellRate(std::uint64_t rate);
   void TakeOutcome();
   void Start(const Decision& decision);
-  void NothingToGain();
+  Attempt AttemptOf(const Decision& decision);
+  void NothingToGain(const JobState& job, const std::string& reason);
   void HoldOff(std::chrono::milliseconds time, const std::string& why);
   std::vector<std::uint64_t> ExpiredSegments() const;
   void Delay(std::uint32_t microseconds);
@@ -88,7 +97,8 @@ class Scheduler {
   Backoff failures_;
   Backoff idling_;
   Clock::time_point not_before_{};
-  std::uint64_t seen_sequence_ = 0;  // when nothing was to gain
+  Attempt attempt_;              // job_'s
+  std::optional<Attempt> vain_;  // the last one, if nothing was to gain
   engine::LatencyCounts seen_latencies_;
   Clock::time_point latencies_seen_at_{};
   Pressure pressure_ = Pressure::kNone;
