@@ -17,6 +17,8 @@ constexpr double kLowestCeiling = 1.1;
 // A victim that gives back less is not worth the writing, unless space is short.
 constexpr double kWorthIt = 0.1;
 constexpr std::uint32_t kMinutesOfDay = 1440;
+// Longer ones overflow when they are added to a time.
+constexpr std::chrono::hours kLongest{24 * 365};
 
 Status Invalid(std::string message) {
   return Status(StatusCode::kInvalidArgument, std::move(message));
@@ -137,7 +139,9 @@ Status CheckLimits(const CompactionLimits& limits) {
                    "; it must be at least " + std::to_string(RateController::kSlowest) +
                    ", or not be set");
   }
-  if (limits.latency_target.count() < 0) return Invalid("latency_target is negative");
+  if (limits.latency_target.count() < 0 || limits.latency_target > kLongest) {
+    return Invalid("latency_target must be from 0 to one year");
+  }
   if (limits.max_write_delay.count() < 0 || limits.max_write_delay > std::chrono::seconds(1)) {
     return Invalid("max_write_delay must be from 0 to one second");
   }
@@ -154,10 +158,17 @@ Status CheckOptions(const SchedulerOptions& options) {
     return Invalid("scheduler.dead_share is " + std::to_string(options.dead_share) +
                    "; it must be above 0 and at most 1, which switches it off");
   }
-  if (options.interval.count() <= 0) return Invalid("scheduler.interval must be above zero");
-  if (options.jitter.count() < 0) return Invalid("scheduler.jitter is negative");
-  if (options.backoff_first.count() <= 0 || options.backoff_cap < options.backoff_first) {
-    return Invalid("scheduler.backoff_first must be above zero and at most backoff_cap");
+  if (options.interval.count() <= 0 || options.interval > kLongest) {
+    return Invalid("scheduler.interval must be above zero and at most one year");
+  }
+  if (options.jitter.count() < 0 || options.jitter > kLongest) {
+    return Invalid("scheduler.jitter must be from 0 to one year");
+  }
+  if (options.backoff_first.count() <= 0 || options.backoff_cap < options.backoff_first ||
+      options.backoff_cap > kLongest) {
+    return Invalid(
+        "scheduler.backoff_first must be above zero and at most backoff_cap, and that at most "
+        "one year");
   }
   for (const DayWindow& window : options.windows) {
     if (window.begin_minute >= kMinutesOfDay || window.end_minute > kMinutesOfDay ||

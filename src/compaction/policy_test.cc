@@ -311,6 +311,10 @@ TEST(OptionsTest, NonsenseIsRefusedNamingTheOption) {
   refused("windows", [](Options& o) { o.windows = {{.begin_minute = 1440, .end_minute = 10}}; });
   refused("interval", [](Options& o) { o.interval = milliseconds(0); });
   refused("jitter", [](Options& o) { o.jitter = milliseconds(-1); });
+  refused("interval", [](Options& o) { o.interval = milliseconds::max(); });
+  refused("jitter", [](Options& o) { o.jitter = milliseconds::max(); });
+  refused("latency_target", [](Options& o) { o.limits.latency_target = microseconds::max(); });
+  refused("backoff_cap", [](Options& o) { o.backoff_cap = milliseconds::max(); });
   refused("backoff_first", [](Options& o) { o.backoff_cap = o.backoff_first / 2; });
 }
 
