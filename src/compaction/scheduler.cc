@@ -128,8 +128,8 @@ void Scheduler::Run() {
     try {
       Look();
     } catch (const std::exception&) {
-      // Out of memory: the next look may do better.
-      store_.health().Report(Status(StatusCode::kOutOfMemory, "no memory for the scheduler"));
+      // The next look may do better. A message short enough to need no memory itself.
+      store_.health().Report(Status(StatusCode::kOutOfMemory, "no memory"));
     }
   }
 }
