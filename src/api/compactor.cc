@@ -78,6 +78,7 @@ HotSwapCompactor::~HotSwapCompactor() = default;
 Result<CompactionJob> HotSwapCompactor::CompactInBackground() {
   try {
     FREYJA_ASSIGN_OR_RETURN(auto state, store_.parts().jobs.Submit(config_));
+    store_.parts().scheduler.Wake();  // to steer it
     return CompactionJob(std::move(state));
   } catch (const std::exception& error) {
     return std::unexpected(Status(StatusCode::kOutOfMemory, error.what()));

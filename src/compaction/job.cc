@@ -26,6 +26,10 @@ std::set<std::uint64_t> AsSet(const std::vector<std::uint64_t>& ids) {
   return {ids.begin(), ids.end()};
 }
 
+bool LacksRoom(const Plan& plan) {
+  return std::ranges::count(plan.passed_over, PassOver::kNoRoom, &PassedOver::reason) != 0;
+}
+
 }  // namespace
 
 Step OnlyStep(const HotSwapConfig& config) {
@@ -85,7 +89,10 @@ Status HotSwapJob::MakePlan() {
   FREYJA_ASSIGN_OR_RETURN(Survey survey, SurveyWithRoom());
   plan_ = std::move(survey.plan);
   reason_ = config.reason.empty() ? plan_.reason : config.reason + "; " + plan_.reason;
-  if (plan_.victims.empty()) return Status::Ok();
+  if (plan_.victims.empty()) {
+    return step_.is_first && LacksRoom(plan_) ? Status(StatusCode::kNoSpace, reason_)
+                                              : Status::Ok();
+  }
   if (plan_.disk_bytes + kManifestRoom > survey.free_bytes) loan_.emplace(store_.reserve());
 
   for (engine::PinnedSegment& segment : store_.PinSegments()) {
@@ -109,10 +116,8 @@ Result<Survey> HotSwapJob::SurveyWithRoom() {
   scope.expired_by = &expiry_;
   for (;;) {
     FREYJA_ASSIGN_OR_RETURN(Survey survey, SurveyStore(store_, scope));
-    const bool fits =
-        survey.plan.disk_bytes + kManifestRoom <= survey.free_bytes &&
-        !std::ranges::count(survey.plan.passed_over, PassOver::kNoRoom, &PassedOver::reason);
-    if (fits) return survey;
+    const bool fits = survey.plan.disk_bytes + kManifestRoom <= survey.free_bytes;
+    if (fits && !LacksRoom(survey.plan)) return survey;
     FREYJA_ASSIGN_OR_RETURN(const bool gave, store_.quarantine().GiveUpOldest());
     if (!gave) return survey;
   }

@@ -276,6 +276,24 @@ TEST(FullDiskTest, AJobOnADiskThatFillsUpFailsOrSucceedsAndTheStoreGoesOn) {
   EXPECT_GT(failed, 0);
 }
 
+TEST(FullDiskTest, AJobWhoseOutputsWouldNotFitIsRefusedBeforeItWritesAnything) {
+  Fixture f;
+  f.MakeGarbage("k", 5);
+  WaitUntilIdle(*f.store);
+  const engine::Reserve::Loan loan(f.store->reserve());  // somebody else needs it
+  f.machine.fs->SetCapacity(0);
+  const auto files = f.FileNames();
+  const auto refused = f.Compact(kConfig);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code(), StatusCode::kNoSpace);
+  EXPECT_NE(refused.error().message().find("would not fit"), std::string::npos);
+  EXPECT_EQ(f.store->GetStats().background_error, refused.error());
+  EXPECT_EQ(f.FileNames(), files);
+  f.machine.fs->SetCapacity(io::MemoryFileSystem::kDefaultCapacityBytes);
+  f.MustCompact(kConfig);
+  f.ExpectModel();
+}
+
 TEST(FullDiskTest, DeletingAndCompactingOnAFullDiskMakesRoomForPuts) {
   Fixture f;
   f.machine.fs->SetCapacity(1 << 20);

@@ -39,10 +39,10 @@ class JobManager {
   Throttle& throttle() { return *throttle_; }
   const ExpiryClock& expiry() const { return expiry_; }
   const History& history() const { return history_; }
-  // The one that runs now, if any.
-  std::shared_ptr<JobState> running() const FREYJA_EXCLUDES(mutex_) {
+  // Whether a job runs or is queued.
+  bool busy() const FREYJA_EXCLUDES(mutex_) {
     base::MutexLock lock(mutex_);
-    return running_;
+    return running_ != nullptr || !queue_.empty();
   }
 
  private:

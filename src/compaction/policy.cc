@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <utility>
 
 #include "base/status_macros.h"
 
@@ -15,6 +17,8 @@ constexpr double kLowestCeiling = 1.1;
 // A victim that gives back less is not worth the writing, unless space is short.
 constexpr double kWorthIt = 0.1;
 constexpr std::uint32_t kMinutesOfDay = 1440;
+// Longer ones overflow when they are added to a time.
+constexpr std::chrono::hours kLongest{24 * 365};
 
 Status Invalid(std::string message) {
   return Status(StatusCode::kInvalidArgument, std::move(message));
@@ -39,6 +43,23 @@ Decision Run(Trigger trigger, const Sight& sight, std::string reason) {
 }
 
 Decision Rest(std::string reason) { return {.reason = std::move(reason)}; }
+
+// Any gain is worth it then.
+std::optional<Decision> WhereSpaceIsShort(const SchedulerOptions& options,
+                                          const CompactionLimits& limits, const Sight& sight) {
+  std::optional<Decision> decision;
+  if (PressureOf(limits, sight) != Pressure::kNone) {
+    decision = Run(Trigger::kCeiling, sight,
+                   Percent(CeilingShare(limits, sight)) + " of the space ceiling in use");
+  } else if (sight.free_disk_bytes < options.free_disk_floor) {
+    decision =
+        Run(Trigger::kFreeDisk, sight,
+            std::to_string(sight.free_disk_bytes) + " bytes free on the disk, below the floor of " +
+                std::to_string(options.free_disk_floor));
+  }
+  if (decision) decision->min_space_saving = 0;
+  return decision;
+}
 
 }  // namespace
 
@@ -81,34 +102,26 @@ bool InWindow(const std::vector<DayWindow>& windows, std::uint32_t minute_of_day
 
 Decision Decide(const SchedulerOptions& options, const CompactionLimits& limits,
                 const Sight& sight) {
-  if (PressureOf(limits, sight) != Pressure::kNone && sight.dead_bytes() != 0) {
-    Decision decision = Run(Trigger::kCeiling, sight,
-                            Percent(CeilingShare(limits, sight)) + " of the space ceiling in use");
-    decision.min_space_saving = 0;
-    return decision;
-  }
-  if (sight.free_disk_bytes < options.free_disk_floor && sight.dead_bytes() != 0) {
-    Decision decision =
-        Run(Trigger::kFreeDisk, sight,
-            std::to_string(sight.free_disk_bytes) + " bytes free on the disk, below the floor of " +
-                std::to_string(options.free_disk_floor));
-    decision.min_space_saving = 0;
-    return decision;
-  }
-  if (!InWindow(options.windows, sight.minute_of_day))
-    return Rest("outside the windows of the day");
-  // What readers hold would only grow: nothing comes back before they close.
+  // What readers hold would only grow, above a ceiling, too: nothing comes back before they close.
   if (sight.retired_bytes > std::max(4 * sight.segment_bytes, sight.live_bytes / 4)) {
     return Rest("readers hold " + std::to_string(sight.retired_bytes) +
                 " bytes of segments that were compacted; no more until they close");
   }
-  if (options.expired_records && sight.expired_segment) {
+  const bool has_expired = options.expired_records && sight.expired_segment;
+  std::optional<Decision> pressed;
+  if (sight.dead_bytes() != 0 || has_expired) pressed = WhereSpaceIsShort(options, limits, sight);
+  if (!pressed && !InWindow(options.windows, sight.minute_of_day))
+    return Rest("outside the windows of the day");
+  // Short of space as well: nothing gives back more for less.
+  if (has_expired) {
     Decision decision = Run(Trigger::kExpired, sight, "records have expired");
+    if (pressed) decision.reason = pressed->reason + "; " + decision.reason;
     decision.seal_active = false;
     decision.min_space_saving = 0;
     decision.expired_only = true;
     return decision;
   }
+  if (pressed) return *std::move(pressed);
   if (sight.dead_bytes() < sight.segment_bytes) return Rest("less than a segment's worth is dead");
   if (options.dead_share < 1 && DeadShare(sight) >= options.dead_share) {
     return Run(Trigger::kDeadShare, sight,
@@ -126,7 +139,9 @@ Status CheckLimits(const CompactionLimits& limits) {
                    "; it must be at least " + std::to_string(RateController::kSlowest) +
                    ", or not be set");
   }
-  if (limits.latency_target.count() < 0) return Invalid("latency_target is negative");
+  if (limits.latency_target.count() < 0 || limits.latency_target > kLongest) {
+    return Invalid("latency_target must be from 0 to one year");
+  }
   if (limits.max_write_delay.count() < 0 || limits.max_write_delay > std::chrono::seconds(1)) {
     return Invalid("max_write_delay must be from 0 to one second");
   }
@@ -143,10 +158,17 @@ Status CheckOptions(const SchedulerOptions& options) {
     return Invalid("scheduler.dead_share is " + std::to_string(options.dead_share) +
                    "; it must be above 0 and at most 1, which switches it off");
   }
-  if (options.interval.count() <= 0) return Invalid("scheduler.interval must be above zero");
-  if (options.jitter.count() < 0) return Invalid("scheduler.jitter is negative");
-  if (options.backoff_first.count() <= 0 || options.backoff_cap < options.backoff_first) {
-    return Invalid("scheduler.backoff_first must be above zero and at most backoff_cap");
+  if (options.interval.count() <= 0 || options.interval > kLongest) {
+    return Invalid("scheduler.interval must be above zero and at most one year");
+  }
+  if (options.jitter.count() < 0 || options.jitter > kLongest) {
+    return Invalid("scheduler.jitter must be from 0 to one year");
+  }
+  if (options.backoff_first.count() <= 0 || options.backoff_cap < options.backoff_first ||
+      options.backoff_cap > kLongest) {
+    return Invalid(
+        "scheduler.backoff_first must be above zero and at most backoff_cap, and that at most "
+        "one year");
   }
   for (const DayWindow& window : options.windows) {
     if (window.begin_minute >= kMinutesOfDay || window.end_minute > kMinutesOfDay ||
@@ -174,7 +196,7 @@ Status CheckAgainstDisk(const CompactionLimits& limits, std::uint64_t free_disk_
 }
 
 std::uint64_t RateController::Next(const CompactionLimits& limits, Pressure pressure,
-                                   std::chrono::nanoseconds p99, bool p99_known) {
+                                   std::optional<std::chrono::nanoseconds> p99) {
   constexpr double kDown = 0.7;
   constexpr double kUp = 1.25;
   constexpr double kSlack = 0.8;
@@ -186,12 +208,12 @@ std::uint64_t RateController::Next(const CompactionLimits& limits, Pressure pres
   const std::uint64_t fastest = limits.bytes_per_second.value_or(kFastest);
   const std::uint64_t now = rate_ == 0 ? fastest : std::min(rate_, fastest);
   rate_ = now;
-  if (p99_known && p99 > limits.latency_target) {
+  if (p99 && *p99 > limits.latency_target) {
     // The first step down from "no limit" must be felt.
     constexpr std::uint64_t kFeltFrom = std::uint64_t{256} << 20;
     rate_ = std::max(kSlowest, Times(std::min(now, kFeltFrom), kDown));
-  } else if (!p99_known ||
-             p99 < std::chrono::duration<double, std::micro>(limits.latency_target) * kSlack) {
+  } else if (p99 &&
+             *p99 < std::chrono::duration<double, std::micro>(limits.latency_target) * kSlack) {
     rate_ = std::min(fastest, Times(now, kUp));
   }
   return rate_ >= kFastest ? 0 : rate_;

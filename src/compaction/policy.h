@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "freyja/scheduler_options.h"
@@ -73,9 +74,10 @@ class RateController {
   static constexpr std::uint64_t kSlowest = std::uint64_t{1} << 20;  // bytes a second
   static constexpr std::uint64_t kFastest = std::uint64_t{4} << 30;
 
-  // The rate for the time until the next look; 0: no limit.
+  // The rate for the time until the next look; 0: no limit. While the latency is not known it
+  // neither falls nor rises.
   std::uint64_t Next(const CompactionLimits& limits, Pressure pressure,
-                     std::chrono::nanoseconds p99, bool p99_known);
+                     std::optional<std::chrono::nanoseconds> p99);
 
  private:
   std::uint64_t rate_ = 0;  // 0: not slowed down

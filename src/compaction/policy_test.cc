@@ -143,6 +143,30 @@ TEST(DecideTest, WhileReadersHoldWhatWasCompactedNoMoreIs) {
   EXPECT_EQ(Decide({}, {}, sight).trigger, Trigger::kDeadShare);
 }
 
+TEST(DecideTest, ReadersThatHoldWhatWasCompactedAreWaitedForAboveACeilingAsWell) {
+  Sight sight = Healthy();
+  sight.dead_sealed_bytes = 90 * kMiB;
+  sight.retired_bytes = 23 * kMiB;
+  EXPECT_EQ(Decide({}, BytesCeiling(50 * kMiB), sight).trigger, Trigger::kNone);
+  EXPECT_EQ(Decide(Floor(2000 * kMiB), {}, sight).trigger, Trigger::kNone);
+}
+
+TEST(DecideTest, WhereSpaceIsShortExpiredSegmentsGoFirst) {
+  Sight sight = Healthy();
+  sight.expired_segment = true;
+  sight.minute_of_day = 600;
+  const SchedulerOptions options =
+      With([](SchedulerOptions& o) { o.windows = {{.begin_minute = 60, .end_minute = 120}}; });
+  EXPECT_EQ(Decide(options, {}, sight).trigger, Trigger::kNone);
+  for (const std::uint64_t dead : {std::uint64_t{0}, 10 * kMiB}) {
+    sight.dead_sealed_bytes = dead;
+    const Decision decision = Decide(options, BytesCeiling(50 * kMiB), sight);
+    EXPECT_EQ(decision.trigger, Trigger::kExpired) << dead;
+    EXPECT_TRUE(decision.expired_only);
+    EXPECT_NE(decision.reason.find("ceiling"), std::string::npos) << decision.reason;
+  }
+}
+
 TEST(WindowTest, ContainsItsBeginAndNotItsEnd) {
   const std::vector<DayWindow> windows = {{.begin_minute = 60, .end_minute = 120}};
   EXPECT_FALSE(InWindow(windows, 59));
@@ -195,8 +219,8 @@ TEST(CeilingTest, SlowsWritersInProportionAndByAtMostWhatIsAllowed) {
 
 TEST(RateControllerTest, WithoutATargetTheLimitIsTheRate) {
   RateController controller;
-  EXPECT_EQ(controller.Next({}, Pressure::kNone, milliseconds(9), true), 0u);
-  EXPECT_EQ(controller.Next(Rate(5 * kMiB, {}), Pressure::kNone, milliseconds(9), true), 5 * kMiB);
+  EXPECT_EQ(controller.Next({}, Pressure::kNone, milliseconds(9)), 0u);
+  EXPECT_EQ(controller.Next(Rate(5 * kMiB, {}), Pressure::kNone, milliseconds(9)), 5 * kMiB);
 }
 
 TEST(RateControllerTest, GoesDownWhileLatencyIsAboveTheTargetAndUpAgainWithSlack) {
@@ -204,25 +228,33 @@ TEST(RateControllerTest, GoesDownWhileLatencyIsAboveTheTargetAndUpAgainWithSlack
   RateController controller;
   std::uint64_t rate = 100 * kMiB;
   for (int i = 0; i < 5; ++i) {
-    const std::uint64_t next = controller.Next(limits, Pressure::kNone, microseconds(101), true);
+    const std::uint64_t next = controller.Next(limits, Pressure::kNone, microseconds(101));
     EXPECT_LT(next, rate);
     rate = next;
   }
-  EXPECT_EQ(controller.Next(limits, Pressure::kNone, microseconds(90), true), rate)
+  EXPECT_EQ(controller.Next(limits, Pressure::kNone, microseconds(90)), rate)
       << "close to the target it stays";
   for (int i = 0; i < 20; ++i) {
-    const std::uint64_t next = controller.Next(limits, Pressure::kNone, microseconds(10), true);
+    const std::uint64_t next = controller.Next(limits, Pressure::kNone, microseconds(10));
     EXPECT_GE(next, rate);
     rate = next;
   }
   EXPECT_EQ(rate, 100 * kMiB);
 }
 
+TEST(RateControllerTest, WithoutKnowingTheLatencyItStays) {
+  const CompactionLimits limits = Rate(100 * kMiB, microseconds(100));
+  RateController controller;
+  EXPECT_EQ(controller.Next(limits, Pressure::kNone, {}), 100 * kMiB);
+  const std::uint64_t rate = controller.Next(limits, Pressure::kNone, microseconds(101));
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(controller.Next(limits, Pressure::kNone, {}), rate);
+}
+
 TEST(RateControllerTest, NeverStarvesTheJob) {
   RateController controller;
   std::uint64_t rate = 0;
   for (int i = 0; i < 100; ++i) {
-    rate = controller.Next(Rate({}, microseconds(1)), Pressure::kNone, milliseconds(1), true);
+    rate = controller.Next(Rate({}, microseconds(1)), Pressure::kNone, milliseconds(1));
   }
   EXPECT_EQ(rate, RateController::kSlowest);
 }
@@ -230,12 +262,12 @@ TEST(RateControllerTest, NeverStarvesTheJob) {
 TEST(RateControllerTest, WithoutALimitTheFirstStepDownIsFeltAndTheWayUpEndsWithoutALimit) {
   const CompactionLimits limits = Rate({}, microseconds(100));
   RateController controller;
-  const std::uint64_t first = controller.Next(limits, Pressure::kNone, milliseconds(1), true);
+  const std::uint64_t first = controller.Next(limits, Pressure::kNone, milliseconds(1));
   EXPECT_GT(first, 0u);
   EXPECT_LE(first, 256 * kMiB);
   std::uint64_t rate = first;
   for (int i = 0; i < 50 && rate != 0; ++i) {
-    rate = controller.Next(limits, Pressure::kNone, {}, false);
+    rate = controller.Next(limits, Pressure::kNone, microseconds(0));
   }
   EXPECT_EQ(rate, 0u);
 }
@@ -243,8 +275,8 @@ TEST(RateControllerTest, WithoutALimitTheFirstStepDownIsFeltAndTheWayUpEndsWitho
 TEST(RateControllerTest, ShortSpaceLiftsEveryLimit) {
   RateController controller;
   const CompactionLimits limits = Rate(kMiB, microseconds(1));
-  EXPECT_EQ(controller.Next(limits, Pressure::kNear, milliseconds(1), true), 0u);
-  EXPECT_EQ(controller.Next(limits, Pressure::kAbove, milliseconds(1), true), 0u);
+  EXPECT_EQ(controller.Next(limits, Pressure::kNear, milliseconds(1)), 0u);
+  EXPECT_EQ(controller.Next(limits, Pressure::kAbove, milliseconds(1)), 0u);
 }
 
 TEST(BackoffTest, DoublesUpToTheCapAndStartsOverAfterASuccess) {
@@ -279,6 +311,10 @@ TEST(OptionsTest, NonsenseIsRefusedNamingTheOption) {
   refused("windows", [](Options& o) { o.windows = {{.begin_minute = 1440, .end_minute = 10}}; });
   refused("interval", [](Options& o) { o.interval = milliseconds(0); });
   refused("jitter", [](Options& o) { o.jitter = milliseconds(-1); });
+  refused("interval", [](Options& o) { o.interval = milliseconds::max(); });
+  refused("jitter", [](Options& o) { o.jitter = milliseconds::max(); });
+  refused("latency_target", [](Options& o) { o.limits.latency_target = microseconds::max(); });
+  refused("backoff_cap", [](Options& o) { o.backoff_cap = milliseconds::max(); });
   refused("backoff_first", [](Options& o) { o.backoff_cap = o.backoff_first / 2; });
 }
 

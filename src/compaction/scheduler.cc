@@ -14,8 +14,11 @@ namespace {
 
 constexpr milliseconds kWhileAJobRuns{100};
 constexpr milliseconds kWhenSpaceIsShort{1000};
-// Too few samples say nothing about the 99th percentile.
+// Too few samples say little about the 99th percentile, but more do not come for ever: after a
+// while those that are there must do, and a store without any has nobody to be slowed down.
 constexpr std::uint64_t kFewestSamples = 50;
+constexpr milliseconds kWithFewSamples{5000};
+constexpr milliseconds kWithoutSamples{1000};
 constexpr std::uint64_t kSegmentsPerStep = 4;
 constexpr std::size_t kMostExpiredAtOnce = 16;
 
@@ -62,7 +65,12 @@ void Scheduler::Shutdown() {
 
 void Scheduler::SetPaused(bool paused) {
   jobs_.throttle().SetPaused(paused);
+  Wake();
+}
+
+void Scheduler::Wake() {
   base::MutexLock lock(mutex_);
+  woken_ = true;
   changed_.NotifyAll();
 }
 
@@ -71,6 +79,7 @@ Status Scheduler::SetLimits(const CompactionLimits& limits) {
   base::MutexLock lock(mutex_);
   limits_ = limits;
   jobs_.throttle().SetRate(limits.bytes_per_second.value_or(0));
+  woken_ = true;
   changed_.NotifyAll();
   return Status::Ok();
 }
@@ -112,20 +121,21 @@ void Scheduler::Run() {
     const milliseconds nap = NapTime();
     {
       base::MutexLock lock(mutex_);
-      if (!stopped_) changed_.WaitFor(mutex_, nap);
+      if (!stopped_ && !woken_) changed_.WaitFor(mutex_, nap);
       if (stopped_) return;
+      woken_ = false;
     }
     try {
       Look();
     } catch (const std::exception&) {
-      // Out of memory: the next look may do better.
-      store_.health().Report(Status(StatusCode::kOutOfMemory, "no memory for the scheduler"));
+      // The next look may do better. A message short enough to need no memory itself.
+      store_.health().Report(Status(StatusCode::kOutOfMemory, "no memory"));
     }
   }
 }
 
 milliseconds Scheduler::NapTime() {
-  if (jobs_.running() != nullptr) return kWhileAJobRuns;
+  if (jobs_.busy()) return kWhileAJobRuns;
   if (pressure_ != Pressure::kNone) return std::min(kWhileAJobRuns, options_.interval);
   const auto jitter = static_cast<std::uint64_t>(options_.jitter.count());
   return options_.interval +
@@ -136,18 +146,29 @@ void Scheduler::Look() {
   const Sight sight = See();
   Steer(sight);
   TakeOutcome();
-  if (job_ != nullptr || jobs_.running() != nullptr || !store_.CheckWritable().ok()) return;
+  if (job_ != nullptr || jobs_.busy() || !store_.CheckWritable().ok()) return;
   if (jobs_.throttle().paused()) return SetReason("paused");
   const Decision decision = Decide(options_, limits(), sight);
-  if (Clock::now() < not_before_) return;  // even when space is short: it would fail again
+  const Attempt now = AttemptOf(decision);
+  const bool is_easier = vain_ && (now.min_space_saving < vain_->min_space_saving ||
+                                   now.seal_active > vain_->seal_active);
+  // After a failure it would fail again, even when space is short.
+  if (Clock::now() < not_before_ && !(is_easier && decision.trigger != Trigger::kNone)) return;
   if (decision.trigger == Trigger::kNone) {
     TellUnmet();
     return SetReason(decision.reason);
   }
-  if (idling_.pending() && store_.log().appended() == seen_sequence_ && !sight.expired_segment) {
-    return;  // nothing was to gain then, and nothing has been written since
-  }
+  const bool is_unchanged = vain_ && !is_easier && now.appended == vain_->appended &&
+                            now.manifest_generation == vain_->manifest_generation;
+  if (is_unchanged && !decision.expired_only) return;
   Start(decision);
+}
+
+Scheduler::Attempt Scheduler::AttemptOf(const Decision& decision) {
+  return {.min_space_saving = decision.min_space_saving,
+          .seal_active = decision.seal_active,
+          .appended = store_.log().appended(),
+          .manifest_generation = store_.manifest().generation()};
 }
 
 Sight Scheduler::See() {
@@ -164,7 +185,7 @@ Sight Scheduler::See() {
     (info.state == SegmentState::kSealed ? sight.dead_sealed_bytes : sight.dead_log_bytes) +=
         info.dead_bytes;
   }
-  KeepOnly(existing, tried_expired_);
+  KeepOnly(existing, vain_expired_);
   sight.disk_bytes = store_.GetStats().disk_bytes;
   sight.segment_bytes = store_.segment_bytes();
   sight.expired_segment = !ExpiredSegments().empty();
@@ -179,7 +200,7 @@ std::vector<std::uint64_t> Scheduler::ExpiredSegments() const {
   store_.segments().ForEach([&](const engine::Segment& segment) {
     if (segment.state() != SegmentState::kSealed || ids.size() >= kMostExpiredAtOnce) return;
     if (!jobs_.expiry().IsExpired(segment.sealed().highest_expiry_ms)) return;
-    if (!tried_expired_.contains(segment.id())) ids.push_back(segment.id());
+    if (!vain_expired_.contains(segment.id())) ids.push_back(segment.id());
   });
   return ids;
 }
@@ -188,20 +209,31 @@ std::vector<std::uint64_t> Scheduler::ExpiredSegments() const {
 
 void Scheduler::Steer(const Sight& sight) {
   const CompactionLimits limits = this->limits();
-  const bool compacting = jobs_.running() != nullptr;
+  const bool compacting = jobs_.busy();
   latencies_.set_compacting(compacting);
   const Pressure pressure = PressureOf(limits, sight);
   write_delay_us_.store(static_cast<std::uint32_t>(WriteDelay(limits, sight).count()));
   TellPressure(pressure, sight);
   if (pressure != Pressure::kNone) MakeRoom();
+  // Also while no job runs, so that the next one does not begin at the rate of another day.
+  TellRate(controller_.Next(limits, pressure, ForegroundP99(compacting)));
+}
 
+// Of the operations since it was last known; 0 where there are next to none. Empty: not known yet.
+std::optional<std::chrono::nanoseconds> Scheduler::ForegroundP99(bool compacting) {
   engine::LatencyCounts now = latencies_.Counts(engine::LatencySampler::Kind::kRead, true);
   now.Add(latencies_.Counts(engine::LatencySampler::Kind::kWrite, true));
   const engine::LatencyCounts window = now.Since(seen_latencies_);
-  const bool known = window.samples >= kFewestSamples;
-  if (known || !compacting) seen_latencies_ = now;
-  if (!compacting) return;
-  TellRate(controller_.Next(limits, pressure, window.Quantile(0.99), known));
+  const auto age = Clock::now() - latencies_seen_at_;
+  const bool known = window.samples >= kFewestSamples ||
+                     age >= (window.samples == 0 ? kWithoutSamples : kWithFewSamples);
+  if (compacting && !known) return std::nullopt;
+  if (!compacting || window.samples != 0) {
+    seen_latencies_ = now;
+    latencies_seen_at_ = Clock::now();
+  }
+  if (!compacting) return std::nullopt;
+  return window.Quantile(0.99);
 }
 
 // What is only kept for an undo goes before anybody is slowed down for long.
@@ -249,6 +281,7 @@ void Scheduler::Start(const Decision& decision) {
     job_expired_.insert(config.segments.begin(), config.segments.end());
     if (config.segments.empty()) return;
   }
+  attempt_ = AttemptOf(decision);
   auto job = jobs_.Submit(config);
   if (!job) {
     // A segment may have gone since it was looked at.
@@ -256,7 +289,6 @@ void Scheduler::Start(const Decision& decision) {
     return HoldOff(failures_.Grow(), job.error().ToString());
   }
   job_ = *std::move(job);
-  seen_sequence_ = store_.log().appended();
   SetReason(decision.reason);
   Tell(CompactionEventType::kPlanned, decision.reason);
 }
@@ -266,23 +298,27 @@ void Scheduler::TakeOutcome() {
   const auto outcome = job_->WaitFor(milliseconds(0));
   if (!outcome) return;
   const auto job = std::move(job_);
-  tried_expired_.merge(job_expired_);
+  if (!*outcome || (*outcome)->ran) vain_.reset();
   if (!*outcome) {
     const Status& error = outcome->error();
     if (error.code() == StatusCode::kCancelled) return HoldOff(options_.interval, "cancelled");
     return HoldOff(failures_.Grow(), error.ToString());
   }
   failures_.Reset();
-  if (!(*outcome)->ran) return NothingToGain();
+  if (!(*outcome)->ran) {
+    vain_expired_.merge(job_expired_);
+    return NothingToGain(*job, (*outcome)->reason);
+  }
   idling_.Reset();
   base::MutexLock lock(mutex_);
   held_off_until_.reset();
 }
 
-void Scheduler::NothingToGain() {
+void Scheduler::NothingToGain(const JobState& job, const std::string& reason) {
+  if (job.config().segments.empty()) vain_ = attempt_;
   const milliseconds wait = idling_.Grow();
   HoldOff(pressure_ == Pressure::kNone ? wait : std::min(wait, kWhenSpaceIsShort),
-          "no segment gives enough back");
+          "no segment gives enough back: " + reason);
   TellUnmet();
 }
 

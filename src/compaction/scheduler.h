@@ -38,6 +38,8 @@ class Scheduler {
   Status Start() FREYJA_EXCLUDES(mutex_);
   void Shutdown() FREYJA_EXCLUDES(mutex_);
 
+  // Looks now, without waiting for the interval to pass.
+  void Wake() FREYJA_EXCLUDES(mutex_);
   // A pause stops the job that runs, wherever it is, and starts no other.
   void SetPaused(bool paused) FREYJA_EXCLUDES(mutex_);
   Status SetLimits(const CompactionLimits& limits) FREYJA_EXCLUDES(mutex_);
@@ -54,18 +56,28 @@ class Scheduler {
  private:
   using Clock = std::chrono::steady_clock;
 
+  // What a job was to gain from, and from what. Without a change it need not be tried again.
+  struct Attempt {
+    double min_space_saving = 0;
+    bool seal_active = false;
+    std::uint64_t appended = 0;
+    std::uint64_t manifest_generation = 0;
+  };
+
   void Run() FREYJA_EXCLUDES(mutex_);
   std::chrono::milliseconds NapTime();
   void Look();
   Sight See();
   void Steer(const Sight& sight);
   void MakeRoom();
+  std::optional<std::chrono::nanoseconds> ForegroundP99(bool compacting);
   void TellPressure(Pressure pressure, const Sight& sight);
   void TellUnmet();
   void TellRate(std::uint64_t rate);
   void TakeOutcome();
   void Start(const Decision& decision);
-  void NothingToGain();
+  Attempt AttemptOf(const Decision& decision);
+  void NothingToGain(const JobState& job, const std::string& reason);
   void HoldOff(std::chrono::milliseconds time, const std::string& why);
   std::vector<std::uint64_t> ExpiredSegments() const;
   void Delay(std::uint32_t microseconds);
@@ -80,14 +92,16 @@ class Scheduler {
 
   // Of the scheduler's thread alone.
   std::shared_ptr<JobState> job_;
-  std::set<std::uint64_t> job_expired_;    // segments that job_ takes because they have expired
-  std::set<std::uint64_t> tried_expired_;  // and those that earlier ones took
+  std::set<std::uint64_t> job_expired_;   // segments that job_ takes because they have expired
+  std::set<std::uint64_t> vain_expired_;  // those that gave nothing back to earlier ones
   RateController controller_;
   Backoff failures_;
   Backoff idling_;
   Clock::time_point not_before_{};
-  std::uint64_t seen_sequence_ = 0;  // when nothing was to gain
+  Attempt attempt_;              // job_'s
+  std::optional<Attempt> vain_;  // the last one, if nothing was to gain
   engine::LatencyCounts seen_latencies_;
+  Clock::time_point latencies_seen_at_{};
   Pressure pressure_ = Pressure::kNone;
   bool told_unmet_ = false;
 
@@ -99,6 +113,7 @@ class Scheduler {
   base::CondVar changed_;
   std::thread thread_ FREYJA_GUARDED_BY(mutex_);
   bool stopped_ FREYJA_GUARDED_BY(mutex_) = false;
+  bool woken_ FREYJA_GUARDED_BY(mutex_) = false;
   CompactionLimits limits_ FREYJA_GUARDED_BY(mutex_);
   std::string reason_ FREYJA_GUARDED_BY(mutex_) = "not looked yet";
   std::optional<Clock::time_point> held_off_until_ FREYJA_GUARDED_BY(mutex_);

@@ -74,7 +74,7 @@ milliseconds Maintenance::RunOnce() {
     parts_.epochs.Collect();
     more |= parts_.reaper.Collect() != 0;
   } catch (const std::exception&) {
-    status = Status(StatusCode::kOutOfMemory, "not enough memory for background work");
+    status = Status(StatusCode::kOutOfMemory, "no memory");  // short: it needs none itself
   }
   if (!status.ok()) {
     parts_.health.Report(status);

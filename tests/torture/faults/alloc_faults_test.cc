@@ -17,7 +17,10 @@
 #include <utility>
 #include <vector>
 
+#include "api/store_parts.h"
+#include "compaction/compaction_testing.h"
 #include "freyja/freyja.h"
+#include "io/memory_file_system.h"
 #include "io/test_support.h"
 #include "support/history.h"
 #include "support/store_contents.h"
@@ -336,6 +339,29 @@ TEST_P(AllocationFaultsTest, CompactionsAreStartedOrSayThatMemoryIsOut) {
       },
       [&](const Outcome&) { Put("key7", 600); });
   EXPECT_EQ(support::CompareReads(*store_, contents_), "");
+}
+
+TEST(SchedulerAllocationFaultsTest, ASchedulerWithoutMemorySaysSoAndTheStoreGoesOn) {
+  const auto fs = std::make_shared<io::MemoryFileSystem>();
+  Options options;
+  options.create_if_missing = true;
+  options.scheduler.interval = std::chrono::milliseconds(2);
+  options.scheduler.jitter = std::chrono::milliseconds(0);
+  auto store = api::OpenStore("/store", options,
+                              {.file_system = fs,
+                               .clock = std::make_shared<base::SystemClock>(),
+                               .random = std::make_shared<base::SystemRandom>()});
+  ASSERT_TRUE(store.has_value()) << store.error().ToString();
+  // It asks for the free space whenever it looks.
+  fs->SetOperationHook([main = std::this_thread::get_id()](io::Operation operation, const auto&) {
+    if (operation == io::Operation::kStat && std::this_thread::get_id() != main)
+      allocations_left = 0;
+  });
+  engine::testing::WaitUntil(
+      [&] { return (*store)->GetStats().background_error.code() == StatusCode::kOutOfMemory; });
+  EXPECT_TRUE((*store)->Put("key", "value").ok());
+  EXPECT_TRUE((*store)->Close().ok());
+  fs->SetOperationHook(nullptr);
 }
 
 }  // namespace
