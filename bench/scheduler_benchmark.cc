@@ -31,6 +31,7 @@ Options StoreOptions(const SchedulerPlan& plan) {
   options.sync = plan.sync;
   options.segment_bytes = plan.segment_bytes;
   options.scheduler.limits.space_ceiling = plan.ceiling;
+  options.scheduler.dead_share = plan.dead_share;
   return options;
 }
 
@@ -107,6 +108,24 @@ Status PutMany(VersionedWriter& writer, std::uint64_t count, const std::atomic<b
   return Status::Ok();
 }
 
+// Waits until the scheduler, which looks every second or so, has found nothing to do for longer
+// than that: a warm-up without pauses can leave the store above its ceiling.
+Status WaitUntilCaughtUp(const KVStore& store, const std::atomic<bool>& stop) {
+  const SchedulerOptions defaults;
+  const auto quiet = defaults.interval + defaults.jitter + kSamplePeriod;
+  constexpr std::chrono::seconds kLongest{60};
+  const auto begin = SteadyClock::now();
+  auto last_change = begin;
+  std::uint64_t jobs = store.GetStats().compactions_completed;
+  for (auto now = begin; now - last_change < quiet && now - begin < kLongest;
+       now = SteadyClock::now()) {
+    if (!SleepUntil(now + kSamplePeriod, &stop)) return Cancelled();
+    const std::uint64_t completed = store.GetStats().compactions_completed;
+    if (completed != std::exchange(jobs, completed)) last_change = SteadyClock::now();
+  }
+  return Status::Ok();
+}
+
 Status FillAndWarmUp(const SchedulerPlan& plan, KVStore& store, Contents& contents,
                      const std::atomic<bool>& stop, const ProgressListener& on_progress) {
   VersionedWriter writer(store, contents);
@@ -116,7 +135,9 @@ Status FillAndWarmUp(const SchedulerPlan& plan, KVStore& store, Contents& conten
   // A stream of its own: the measured overwrites are not those of the warm-up again.
   FREYJA_ASSIGN_OR_RETURN(KeyDraw draw, KeyDraw::Make(plan, plan.readers + 1));
   on_progress(fmt::format("warm-up: {} overwrites", overwrites));
-  return PutMany(writer, overwrites, stop, [&](std::uint64_t) { return draw.Next(); });
+  FREYJA_RETURN_IF_ERROR(
+      PutMany(writer, overwrites, stop, [&](std::uint64_t) { return draw.Next(); }));
+  return WaitUntilCaughtUp(store, stop);
 }
 
 // Reads every key of the store after another open.

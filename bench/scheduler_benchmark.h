@@ -25,6 +25,7 @@ struct SchedulerPlan {
   std::string distribution = "zipf:0.99";  // of MakeTrace, one without deletes
   std::uint64_t segment_bytes = std::uint64_t{1} << 20;
   double ceiling = 1.5;  // CompactionLimits::space_ceiling
+  double dead_share = SchedulerOptions{}.dead_share;
   Sync sync = Options{}.sync;
   double seconds = 60;  // that are measured
   double warm_up = 3;   // overwrites of each key, as fast as they go, before that
@@ -111,9 +112,10 @@ struct SchedulerResult {
 // What is going on, for people.
 using ProgressListener = std::function<void(const std::string&)>;
 
-// Fills a store, overwrites it for the warm-up, then measures for plan.seconds or until `stop` is
-// set; what was measured by then is the result. kCancelled: stopped before the measurement began.
-// Errors of the store, and of a distribution that does not exist (kInvalidArgument).
+// Fills a store, overwrites it for the warm-up, lets the scheduler catch up, then measures for
+// plan.seconds or until `stop` is set; what was measured by then is the result. kCancelled: stopped
+// before the measurement began. Errors of the store, and of a distribution that does not exist
+// (kInvalidArgument).
 [[nodiscard]] Result<SchedulerResult> RunSchedulerBenchmark(const SchedulerPlan& plan,
                                                             const std::atomic<bool>& stop,
                                                             const ProgressListener& on_progress);

@@ -25,6 +25,18 @@ const std::map<std::string, Sync> kSyncs = {
 const std::map<std::string, std::string> kShortNames = {{"zipf", "zipf:0.99"},
                                                         {"hotcold", "hot-cold"}};
 
+// CLI::Range lets "nan" pass.
+CLI::Validator Between(double low, double high) {
+  const auto check = [low, high](const std::string& text) {
+    double value = 0;
+    if (CLI::detail::lexical_cast(text, value) && value >= low && value <= high) {
+      return std::string();
+    }
+    return fmt::format("{} is not a number from {} to {}", text, low, high);
+  };
+  return {check, fmt::format("FLOAT in [{} - {}]", low, high)};
+}
+
 void DeclareStore(CLI::App& command, SchedulerArguments& arguments) {
   SchedulerPlan& plan = arguments.plan;
   const std::map<std::string, std::uint64_t> units = {{"k", 1'000}, {"M", 1'000'000}};
@@ -41,7 +53,12 @@ void DeclareStore(CLI::App& command, SchedulerArguments& arguments) {
       ->check(CLI::Range(kMinSegmentBytes, kMaxSegmentBytes))
       ->capture_default_str();
   command.add_option("--ceiling", plan.ceiling, "Space amplification that the scheduler keeps to")
-      ->check(CLI::Range(1.1, 100.0))
+      ->check(Between(1.1, 100.0))
+      ->capture_default_str();
+  command
+      .add_option("--dead-share", plan.dead_share,
+                  "Share of dead bytes from which it compacts below the ceiling, too")
+      ->check(Between(0.01, 1.0))
       ->capture_default_str();
   command.add_option("--sync", arguments.sync, "none, interval or always; default: the library's")
       ->check(CLI::IsMember(kSyncs));
@@ -56,16 +73,16 @@ void DeclareLoad(CLI::App& command, SchedulerPlan& plan) {
                   "Of the keys: zipf (0.99), zipf:T, hotcold (90/10), uniform, sequential")
       ->capture_default_str();
   command.add_option("--seconds", plan.seconds, "How long is measured")
-      ->check(CLI::Range(0.5, 1e7))
+      ->check(Between(0.5, 1e7))
       ->capture_default_str();
   command.add_option("--warm-up", plan.warm_up, "Overwrites per key before that, unmeasured")
-      ->check(CLI::Range(0.0, 1e3))
+      ->check(Between(0.0, 1e3))
       ->capture_default_str();
   command.add_option("--writes-per-second", plan.writes_per_second, "Of the one writer")
-      ->check(CLI::Range(1.0, 1e7))
+      ->check(Between(1.0, 1e7))
       ->capture_default_str();
   command.add_option("--reads-per-second", plan.reads_per_second, "Of all readers together")
-      ->check(CLI::Range(1.0, 1e8))
+      ->check(Between(1.0, 1e8))
       ->capture_default_str();
   command.add_option("--readers", plan.readers, "Threads that read")
       ->check(CLI::Range(1U, 256U))
@@ -73,7 +90,7 @@ void DeclareLoad(CLI::App& command, SchedulerPlan& plan) {
   command
       .add_option("--slice-seconds", plan.slice_seconds,
                   "Compaction is paused in every fourth slice; 0: chosen by the load")
-      ->check(CLI::Range(0.0, 3600.0))
+      ->check(Between(0.0, 3600.0))
       ->capture_default_str();
   command.add_option("--seed", plan.seed, "Of all random choices")->capture_default_str();
 }

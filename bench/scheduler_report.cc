@@ -159,6 +159,7 @@ json ConfigurationJson(const SchedulerPlan& plan, const SchedulerResult& result)
           {"distribution", plan.distribution},
           {"segment_bytes", plan.segment_bytes},
           {"ceiling", plan.ceiling},
+          {"dead_share", plan.dead_share},
           {"seconds", plan.seconds},
           {"warm_up", plan.warm_up},
           {"readers", plan.readers},
