@@ -52,7 +52,8 @@ endif()
 # Each is refused with status 2 and an error that names the option.
 foreach(bad "--writes-per-second=0" "--reads-per-second=-1" "--ceiling=1.05" "--ceiling=nan"
             "--distribution=nosuch" "--distribution=bulk-delete" "--distribution=zipf:0"
-            "--seconds=-1" "--seconds=0" "--writes-per-second=nan" "--readers=0" "--keys=1" "--value-bytes=8"
+            "--seconds=-1" "--seconds=0"
+            "--writes-per-second=nan" "--readers=0" "--keys=1" "--value-bytes=8"
             "--segment-bytes=1" "--sync=nosuch" "--dead-share=0" "--slice-seconds=100"
             "--dir=${DIR}/nosuch")
   execute_process(COMMAND ${BENCH} scheduler ${bad}
