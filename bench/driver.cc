@@ -4,47 +4,18 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <cstdlib>
-#include <cstring>
 #include <system_error>
 #include <utility>
 
 #include "base/status_macros.h"
+#include "scratch_directory.h"
 
 namespace freyja::bench {
 
 namespace {
 
 namespace fs = std::filesystem;
-
-// A fresh directory, removed with all its contents at the end.
-class ScratchDirectory {
- public:
-  static Result<ScratchDirectory> Make(const fs::path& parent) {
-    std::string name = (parent / "freyja-bench-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) {
-      return std::unexpected(Status(
-          StatusCode::kIoError,
-          fmt::format("making a directory in {}: {}", parent.string(), std::strerror(errno))));
-    }
-    return ScratchDirectory(name);
-  }
-  ScratchDirectory(ScratchDirectory&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  ScratchDirectory& operator=(ScratchDirectory&&) = delete;
-  ~ScratchDirectory() {
-    std::error_code ignored;
-    if (!path_.empty()) fs::remove_all(path_, ignored);
-  }
-
-  const fs::path& path() const { return path_; }
-
- private:
-  explicit ScratchDirectory(fs::path path) : path_(std::move(path)) {}
-
-  fs::path path_;
-};
 
 // What the files occupy, not their length: LMDB's is sparse, others preallocate.
 std::uint64_t AllocatedBytes(const fs::path& directory) {

@@ -19,15 +19,13 @@
 #include <vector>
 
 #include "driver.h"
+#include "exit_code.h"
 #include "report.h"
+#include "scheduler_command.h"
 
 namespace freyja::bench {
 
 namespace {
-
-constexpr int kExitFailure = 1;
-constexpr int kExitUsage = 2;
-constexpr int kExitInterrupted = 130;
 
 // Set by the signal handler, which can reach nothing that is not static.
 std::atomic<bool> stop_requested = false;
@@ -179,13 +177,16 @@ int Main(int argc, char** argv) {
       "130 interrupted.",
       "freyja-bench");
   Declare(app, arguments, built);
+  SchedulerArguments scheduler_arguments;
+  const CLI::App* const scheduler = DeclareScheduler(app, scheduler_arguments);
   try {
     app.parse(argc, argv);
-    Resolve(arguments, built);
+    scheduler->parsed() ? ResolveScheduler(scheduler_arguments) : Resolve(arguments, built);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? EXIT_SUCCESS : kExitUsage;
   }
   InstallSignalHandlers();
+  if (scheduler->parsed()) return RunScheduler(scheduler_arguments, stop_requested);
   return Run(arguments);
 }
 

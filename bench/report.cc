@@ -209,6 +209,8 @@ json StoreJson(const Plan& plan, const StoreResult& result) {
   return object;
 }
 
+}  // namespace
+
 json MachineJson() {
   json machine = {{"cores", std::thread::hardware_concurrency()}};
   utsname info = {};
@@ -218,8 +220,6 @@ json MachineJson() {
   }
   return machine;
 }
-
-}  // namespace
 
 Spread SpreadOf(std::vector<double> values) {
   std::ranges::sort(values);

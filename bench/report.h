@@ -26,4 +26,7 @@ void PrintReport(std::FILE* out, const Plan& plan, const std::vector<StoreResult
 // Everything: configuration, machine, and per store and workload each round's figure.
 nlohmann::json ToJson(const Plan& plan, const std::vector<StoreResult>& results);
 
+// Cores, kernel, architecture.
+nlohmann::json MachineJson();
+
 }  // namespace freyja::bench

@@ -22,6 +22,11 @@ std::uint32_t Scale(std::uint32_t random, std::uint32_t bound) {
   return static_cast<std::uint32_t>((std::uint64_t{random} * bound) >> 32);
 }
 
+// What the draws are seeded with; the rates of the keys depend on the seed alone.
+std::uint64_t DrawSeed(std::uint64_t seed, std::uint64_t stream) {
+  return seed + stream * 0x9e3779b97f4a7c15;
+}
+
 // Draws keys by given weights in constant time: Walker's alias method, with the tables built
 // as in Vose, "A Linear Algorithm for Generating Random Numbers with a Given Distribution",
 // IEEE TSE 1991.
@@ -73,12 +78,13 @@ class WeightedTrace final : public Trace {
   std::vector<RateGroup> rates_;
 };
 
-std::unique_ptr<Trace> MakeUniform(std::uint32_t keys, std::uint64_t seed) {
+std::unique_ptr<Trace> MakeUniform(std::uint32_t keys, std::uint64_t draw_seed) {
   return std::make_unique<WeightedTrace>(std::vector<double>(keys, 1.0),
-                                         std::vector<RateGroup>{{1, 1}}, seed);
+                                         std::vector<RateGroup>{{1, 1}}, draw_seed);
 }
 
-std::unique_ptr<Trace> MakeZipf(double theta, std::uint32_t keys, std::uint64_t seed) {
+std::unique_ptr<Trace> MakeZipf(double theta, std::uint32_t keys, std::uint64_t seed,
+                                std::uint64_t draw_seed) {
   std::vector<double> by_rank(keys);
   for (std::uint32_t rank = 0; rank < keys; ++rank) {
     by_rank[rank] = std::pow(static_cast<double>(rank) + 1, -theta);
@@ -94,10 +100,11 @@ std::unique_ptr<Trace> MakeZipf(double theta, std::uint32_t keys, std::uint64_t 
   }
   std::mt19937_64 order(seed ^ 0x5eed);
   std::ranges::shuffle(by_rank, order);
-  return std::make_unique<WeightedTrace>(std::move(by_rank), std::move(rates), seed);
+  return std::make_unique<WeightedTrace>(std::move(by_rank), std::move(rates), draw_seed);
 }
 
-std::unique_ptr<Trace> MakeHotCold(std::uint32_t keys, std::uint64_t seed) {
+std::unique_ptr<Trace> MakeHotCold(std::uint32_t keys, std::uint64_t seed,
+                                   std::uint64_t draw_seed) {
   const auto hot = static_cast<std::uint32_t>(std::ceil(kHotKeys * keys));
   std::vector<double> weights(keys, (1 - kHotUpdates) / (1 - kHotKeys));
   std::fill_n(weights.begin(), hot, kHotUpdates / kHotKeys);
@@ -105,7 +112,7 @@ std::unique_ptr<Trace> MakeHotCold(std::uint32_t keys, std::uint64_t seed) {
   std::ranges::shuffle(weights, order);
   return std::make_unique<WeightedTrace>(
       std::move(weights),
-      std::vector<RateGroup>{{kHotKeys, kHotUpdates}, {1 - kHotKeys, 1 - kHotUpdates}}, seed);
+      std::vector<RateGroup>{{kHotKeys, kHotUpdates}, {1 - kHotKeys, 1 - kHotUpdates}}, draw_seed);
 }
 
 class SequentialTrace final : public Trace {
@@ -175,8 +182,8 @@ std::vector<std::string> TraceNames() {
 }
 
 std::expected<std::unique_ptr<Trace>, std::string> MakeTrace(std::string_view name,
-                                                             std::uint32_t keys,
-                                                             std::uint64_t seed) {
+                                                             std::uint32_t keys, std::uint64_t seed,
+                                                             std::uint64_t stream) {
   if (keys == 0) return std::unexpected("a trace needs at least one key");
   constexpr std::string_view kZipf = "zipf:";
   if (name.starts_with(kZipf)) {
@@ -188,12 +195,12 @@ std::expected<std::unique_ptr<Trace>, std::string> MakeTrace(std::string_view na
       return std::unexpected("\"" + std::string(name) +
                              "\": after \"zipf:\" comes a number above 0 and up to 3");
     }
-    return MakeZipf(theta, keys, seed);
+    return MakeZipf(theta, keys, seed, DrawSeed(seed, stream));
   }
-  if (name == "uniform") return MakeUniform(keys, seed);
-  if (name == "hot-cold") return MakeHotCold(keys, seed);
+  if (name == "uniform") return MakeUniform(keys, DrawSeed(seed, stream));
+  if (name == "hot-cold") return MakeHotCold(keys, seed, DrawSeed(seed, stream));
   if (name == "sequential") return std::make_unique<SequentialTrace>(keys);
-  if (name == "bulk-delete") return std::make_unique<BulkDeleteTrace>(keys, seed);
+  if (name == "bulk-delete") return std::make_unique<BulkDeleteTrace>(keys, DrawSeed(seed, stream));
   return std::unexpected("no trace \"" + std::string(name) + "\"");
 }
 

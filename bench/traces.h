@@ -41,10 +41,11 @@ class Trace {
 // updates to 10 % of the keys; "sequential", in the order of the keys, round and round;
 // "bulk-delete", which deletes one eighth of the keys, puts them again and updates half as
 // many keys as there are at random, then goes on with the next eighth.
-// The error says what is wrong.
+// One seed gives each key one rate; `stream` gives other updates at the same rates. The error
+// says what is wrong.
 std::expected<std::unique_ptr<Trace>, std::string> MakeTrace(std::string_view name,
-                                                             std::uint32_t keys,
-                                                             std::uint64_t seed);
+                                                             std::uint32_t keys, std::uint64_t seed,
+                                                             std::uint64_t stream = 0);
 std::vector<std::string> TraceNames();
 
 // One key per line, any bytes; a leading '-' deletes the key that follows it, which need not

@@ -58,6 +58,18 @@ TEST(TracesTest, ASeedGivesTheSameUpdatesAndAnotherOneOthers) {
   EXPECT_NE(keys_of(7), keys_of(8));
 }
 
+TEST(TracesTest, StreamsOfASeedUpdateTheSameKeysMostOftenButInAnotherOrder) {
+  const auto most_frequent = [](const std::vector<Update>& updates) {
+    std::vector<int> counts(100);
+    for (const Update& update : updates) ++counts[update.key];
+    return std::ranges::max_element(counts) - counts.begin();
+  };
+  const std::vector<Update> first = Take(**MakeTrace("zipf:1.2", 100, 3, 0), 20'000);
+  const std::vector<Update> second = Take(**MakeTrace("zipf:1.2", 100, 3, 1), 20'000);
+  EXPECT_FALSE(std::ranges::equal(first, second, {}, &Update::key, &Update::key));
+  EXPECT_EQ(most_frequent(first), most_frequent(second));
+}
+
 TEST(TracesTest, ZipfGivesTheMostFrequentKeyItsShare) {
   // 1 / (1 + 1/2 + ... + 1/100) = 0.1928.
   std::vector<int> counts(100);

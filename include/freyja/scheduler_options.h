@@ -27,9 +27,10 @@ struct CompactionLimits {
   std::chrono::microseconds latency_target{0};
 
   // Bytes on disk that the store may take, as a multiple of its live bytes (at least 1.1, of a
-  // store of at least four segments) or absolute. From nine tenths of the way there on,
-  // compaction runs at full speed, whatever the limits above; above it writers are slowed down
-  // as well, each write by at most max_write_delay. 0: no ceiling.
+  // store of at least four segments) or absolute. When eight segments' room is left, but not
+  // before nine tenths of the way there nor after 97 %, compaction runs at full speed, whatever
+  // the limits above; above it writers are slowed down as well, each write by at most
+  // max_write_delay. 0: no ceiling.
   double space_ceiling = 0;
   std::uint64_t bytes_ceiling = 0;
   std::chrono::microseconds max_write_delay{1000};

@@ -11,7 +11,10 @@ namespace freyja::compaction {
 
 namespace {
 
-constexpr double kNearCeiling = 0.9;
+constexpr double kNearCeilingFirst = 0.9;
+constexpr double kNearCeilingLast = 0.97;
+// What a step in progress holds twice, and what is written between two looks.
+constexpr std::uint64_t kSegmentsOfRoom = 8;
 constexpr double kFullDelayAt = 1.1;  // times the ceiling
 constexpr double kLowestCeiling = 1.1;
 // A victim that gives back less is not worth the writing, unless space is short.
@@ -33,6 +36,14 @@ std::string Percent(double share) { return std::to_string(std::lround(share * 10
 double DeadShare(const Sight& sight) {
   const std::uint64_t all = sight.live_bytes + sight.dead_bytes();
   return all == 0 ? 0 : static_cast<double>(sight.dead_bytes()) / static_cast<double>(all);
+}
+
+// Share of the ceiling from which it is near.
+double NearCeiling(const Sight& sight, double share) {
+  // disk_bytes / share is the ceiling in bytes.
+  const double room = share * static_cast<double>(kSegmentsOfRoom * sight.segment_bytes) /
+                      static_cast<double>(std::max<std::uint64_t>(sight.disk_bytes, 1));
+  return std::clamp(1 - room, kNearCeilingFirst, kNearCeilingLast);
 }
 
 Decision Run(Trigger trigger, const Sight& sight, std::string reason) {
@@ -80,7 +91,7 @@ double CeilingShare(const CompactionLimits& limits, const Sight& sight) {
 Pressure PressureOf(const CompactionLimits& limits, const Sight& sight) {
   const double share = CeilingShare(limits, sight);
   if (share > 1) return Pressure::kAbove;
-  return share >= kNearCeiling ? Pressure::kNear : Pressure::kNone;
+  return share >= NearCeiling(sight, share) ? Pressure::kNear : Pressure::kNone;
 }
 
 std::chrono::microseconds WriteDelay(const CompactionLimits& limits, const Sight& sight) {

@@ -32,7 +32,7 @@ enum class Trigger : std::uint8_t {
   kDeadBytes,
   kExpired,
   kFreeDisk,
-  kCeiling,  // at least nine tenths of the way to one
+  kCeiling,  // one is near or exceeded
 };
 
 struct Decision {

@@ -183,16 +183,29 @@ TEST(WindowTest, MayGoThroughMidnight) {
   EXPECT_TRUE(InWindow({}, 700)) << "without windows it is always open";
 }
 
-TEST(CeilingTest, ComesNearAtNineTenthsAndIsExceededAboveIt) {
+TEST(CeilingTest, IsNearWhenEightSegmentsRoomIsLeftAndExceededAboveIt) {
   Sight sight = Healthy();
   const CompactionLimits limits = BytesCeiling(100 * kMiB);
   for (const auto& [disk, wanted] :
-       {std::pair{89 * kMiB, Pressure::kNone}, std::pair{90 * kMiB, Pressure::kNear},
+       {std::pair{91 * kMiB, Pressure::kNone}, std::pair{92 * kMiB, Pressure::kNear},
         std::pair{100 * kMiB, Pressure::kNear}, std::pair{101 * kMiB, Pressure::kAbove}}) {
     sight.disk_bytes = disk;
     EXPECT_EQ(PressureOf(limits, sight), wanted) << disk;
   }
   EXPECT_EQ(PressureOf({}, sight), Pressure::kNone);
+}
+
+TEST(CeilingTest, IsNearWithinNineTenthsAnd97PercentWhateverTheSegments) {
+  Sight sight = Healthy();
+  const auto near_from = [&](std::uint64_t segment_bytes, std::uint64_t disk) {
+    sight.segment_bytes = segment_bytes;
+    sight.disk_bytes = disk;
+    return PressureOf(BytesCeiling(1000 * kMiB), sight) == Pressure::kNear;
+  };
+  EXPECT_FALSE(near_from(64 * kMiB, 899 * kMiB));
+  EXPECT_TRUE(near_from(64 * kMiB, 901 * kMiB));
+  EXPECT_FALSE(near_from(kMiB / 64, 969 * kMiB));
+  EXPECT_TRUE(near_from(kMiB / 64, 971 * kMiB));
 }
 
 TEST(CeilingTest, OnSpaceAmplificationCountsAStoreOfLessThanFourSegmentsAsFour) {
