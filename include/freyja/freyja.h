@@ -2,6 +2,7 @@
 #pragma once
 
 #include "freyja/compaction.h"
+#include "freyja/control.h"
 #include "freyja/iterator.h"
 #include "freyja/kv_store.h"
 #include "freyja/metrics.h"

@@ -65,6 +65,14 @@ struct Options {
 
   QuarantineOptions quarantine = {};
 
+  // Lets other processes of the same user, and root, look at the store and steer its compactions
+  // while this one has it open (freyja/control.h, `freyja compact`, `freyja top`; never its
+  // records): puts the Unix socket CONTROL, mode 0600, into the directory and starts two threads.
+  // Close removes it. If it can't be made, Open fails: kInvalidArgument with read_only,
+  // kAlreadyExists where CONTROL is something else, kUnsupported or kReadOnly where the file
+  // system has no sockets.
+  bool control_socket = false;
+
   // When the store compacts by itself. Checked at Open, against the disk as well.
   SchedulerOptions scheduler = {};
 };

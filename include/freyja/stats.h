@@ -50,6 +50,27 @@ struct SchedulerStats {
   std::chrono::microseconds write_delay_total{0};
 };
 
+// Of the operations of one kind, one in kLatencySampleInterval of each thread is measured.
+inline constexpr std::uint64_t kLatencySampleInterval = 64;
+struct LatencySummary {
+  std::uint64_t samples = 0;
+  std::chrono::nanoseconds mean{0};
+  // Upper bounds, above the exact percentile by less than half of it; 0 without samples.
+  std::chrono::nanoseconds p50{0};
+  std::chrono::nanoseconds p99{0};
+  std::chrono::nanoseconds p999{0};
+};
+
+// Since the store was opened. Reads: Get and GetPinned; writes: Put, Delete and Write, with the
+// delays of a space ceiling.
+struct LatencyStats {
+  LatencySummary reads;
+  LatencySummary writes;
+  // While jobs ran, which the other two leave out.
+  LatencySummary reads_compacting;
+  LatencySummary writes_compacting;
+};
+
 // Counters start at zero when the store is opened; sizes are of now.
 struct Stats {
   std::uint64_t keys = 0;
@@ -92,6 +113,7 @@ struct Stats {
   std::uint64_t recovered_tail_records_copied = 0;
 
   SchedulerStats scheduler;
+  LatencyStats latency;
 
   bool read_only = false;
   // The latest background failure; the reason, if the store turned read-only.

@@ -62,6 +62,11 @@ Status CheckOptions(const Options& options) {
   if (options.quarantine.keep_for.count() < 0) {
     return invalid("Options::quarantine.keep_for is negative");
   }
+  if (options.read_only && options.control_socket) {
+    return invalid(
+        "Options::read_only and control_socket contradict each other: nothing may be made in the "
+        "directory, and nothing is to be controlled");
+  }
   return compaction::CheckOptions(options.scheduler);
 }
 
@@ -85,6 +90,9 @@ Result<std::unique_ptr<KVStore>> api::OpenStore(const std::filesystem::path& pat
     if (schedules) FREYJA_RETURN_IF_ERROR(CheckScheduler(*store));
     auto parts = std::make_unique<StoreParts>(std::move(store));
     if (schedules) FREYJA_RETURN_IF_ERROR(parts->scheduler.Start());
+    if (options.control_socket) {
+      FREYJA_ASSIGN_OR_RETURN(parts->control, ControlService::Start(*parts));
+    }
     return std::make_unique<KVStore>(std::move(parts));
   });
 }
@@ -164,11 +172,7 @@ Status KVStore::VerifyChecksums() const {
   return Guarded([&] { return parts_->store->VerifyChecksums(); });
 }
 
-Stats KVStore::GetStats() const {
-  Stats stats = parts_->store->GetStats();
-  stats.scheduler = parts_->scheduler.stats();
-  return stats;
-}
+Stats KVStore::GetStats() const { return parts_->GetStats(); }
 std::vector<SegmentInfo> KVStore::GetSegments() const { return parts_->store->GetSegments(); }
 std::uint64_t KVStore::SwapCounter() const { return parts_->store->totals().swap_counter.load(); }
 const std::filesystem::path& KVStore::path() const { return parts_->store->directory().path(); }
@@ -176,6 +180,7 @@ std::size_t KVStore::max_value_bytes() const { return parts_->store->max_value_b
 
 Status KVStore::Close() {
   return Guarded([&] {
+    if (parts_->control) parts_->control->Shutdown();
     parts_->scheduler.Shutdown();
     parts_->jobs.Shutdown();
     const Status closed = parts_->store->Close();

@@ -44,6 +44,21 @@ double Seconds(std::chrono::duration<double> duration) { return duration.count()
 double SpaceAmplification(const Stats& stats) { return stats.space_amplification(); }
 double WriteAmplification(const Stats& stats) { return stats.write_amplification(); }
 
+std::vector<Sample> ForEachOperation(const Stats& stats, auto value_of) {
+  const LatencyStats& latency = stats.latency;
+  return {{.label_value = "read", .value = value_of(latency.reads)},
+          {.label_value = "write", .value = value_of(latency.writes)},
+          {.label_value = "read_compacting", .value = value_of(latency.reads_compacting)},
+          {.label_value = "write_compacting", .value = value_of(latency.writes_compacting)}};
+}
+std::vector<Sample> MeasuredOperations(const MetricSource& source) {
+  return ForEachOperation(source.stats, [](const LatencySummary& each) { return each.samples; });
+}
+std::vector<Sample> LatencyP99(const MetricSource& source) {
+  return ForEachOperation(source.stats,
+                          [](const LatencySummary& each) { return Seconds(each.p99); });
+}
+
 // Counters start at zero with every open of the store, as Prometheus expects.
 constexpr Metric kMetrics[] = {
     {"freyja_keys", kGauge, "", "Keys in the store.", &Stats::keys},
@@ -136,6 +151,11 @@ constexpr Metric kMetrics[] = {
     {"freyja_write_delay_seconds_total", kCounter, "",
      "Time that writes were delayed because of the ceiling on space.",
      [](const Stats& stats) { return Seconds(stats.scheduler.write_delay_total); }},
+
+    {"freyja_measured_operations_total", kCounter, "operation",
+     "Reads and writes whose latency was measured, one in 64.", MeasuredOperations},
+    {"freyja_latency_p99_seconds", kGauge, "operation",
+     "99th percentile of latencies since the store was opened.", LatencyP99},
 
     {"freyja_read_only", kGauge, "",
      "1 if the store takes no writes: opened so, or turned so by a background error.",

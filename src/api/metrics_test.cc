@@ -146,6 +146,22 @@ TEST(MetricsTest, FiguresOfTheSchedulerAreWrittenInSeconds) {
   EXPECT_EQ(ValueOf(TextOf(stats), "freyja_scheduler_paused"), "1");
 }
 
+TEST(MetricsTest, LatenciesAreToldApartByOperation) {
+  Stats stats;
+  stats.latency.reads = {.samples = 1, .p99 = std::chrono::microseconds(1)};
+  stats.latency.writes = {.samples = 2, .p99 = std::chrono::microseconds(2)};
+  stats.latency.reads_compacting = {.samples = 3, .p99 = std::chrono::microseconds(3)};
+  stats.latency.writes_compacting = {.samples = 4, .p99 = std::chrono::microseconds(4)};
+  const std::string text = TextOf(stats);
+  int expected = 0;
+  for (const std::string operation : {"read", "write", "read_compacting", "write_compacting"}) {
+    const std::string number = std::to_string(++expected);
+    const std::string labels = "{operation=\"" + operation + "\"}";
+    EXPECT_EQ(ValueOf(text, "freyja_measured_operations_total" + labels), number);
+    EXPECT_EQ(ValueOf(text, "freyja_latency_p99_seconds" + labels), number + "e-06");
+  }
+}
+
 // Two fields swapped in the table would look right otherwise.
 TEST(MetricsTest, EachMetricHasTheFieldOfItsName) {
   Stats stats;

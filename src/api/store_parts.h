@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "api/control_service.h"
 #include "compaction/events.h"
 #include "compaction/job_manager.h"
 #include "compaction/scheduler.h"
@@ -29,11 +30,15 @@ struct StoreParts {
     });
   }
 
+  // With what the scheduler and the latency sampler know.
+  Stats GetStats() const;
+
   compaction::EventDispatcher events;
   std::unique_ptr<engine::Store> store;
   engine::LatencySampler latencies;
   compaction::JobManager jobs;
   compaction::Scheduler scheduler;
+  std::unique_ptr<ControlService> control;  // null: not switched on
 };
 
 // KVStore::Open on a given file system, clock and source of randomness.

@@ -95,6 +95,14 @@ Result<std::shared_ptr<JobState>> JobManager::Queue(const HotSwapConfig& config,
   return job;
 }
 
+std::vector<std::shared_ptr<JobState>> JobManager::Unfinished() const {
+  base::MutexLock lock(mutex_);
+  std::vector<std::shared_ptr<JobState>> jobs;
+  if (running_) jobs.push_back(running_);
+  jobs.insert(jobs.end(), queue_.begin(), queue_.end());
+  return jobs;
+}
+
 void JobManager::Shutdown() {
   std::thread thread;
   {

@@ -44,6 +44,8 @@ class JobManager {
     base::MutexLock lock(mutex_);
     return running_ != nullptr || !queue_.empty();
   }
+  // That one first, then those that wait, in order.
+  std::vector<std::shared_ptr<JobState>> Unfinished() const FREYJA_EXCLUDES(mutex_);
 
  private:
   Status CheckConfig(const HotSwapConfig& config) const;

@@ -332,7 +332,7 @@ Status Store::LockDirectory() {
                                                    name + ") but no MANIFEST");
       }
       if (name != format::kLockName && name != format::kManifestTempName &&
-          name != format::kReserveName) {
+          name != format::kReserveName && name != format::kControlName) {
         return Status(
             StatusCode::kInvalidArgument,
             directory_.path().string() + ": not a FreyjaDB store, and not empty (" + name + ")");

@@ -39,6 +39,7 @@ inline constexpr std::string_view kLockName = "LOCK";
 inline constexpr std::string_view kReserveName = "RESERVE";
 inline constexpr std::string_view kHistoryName = "HISTORY";
 inline constexpr std::string_view kHistoryTempName = "HISTORY.tmp";
+inline constexpr std::string_view kControlName = "CONTROL";  // a Unix socket
 
 enum class FileKind : std::uint8_t { kData, kHint, kForeign };
 struct ParsedFileName {

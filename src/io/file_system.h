@@ -98,6 +98,9 @@ class FileSystem {
  public:
   virtual ~FileSystem() = default;
 
+  // Whether its paths are those of the operating system, so that a socket can be made there.
+  virtual bool IsNative() const { return false; }
+
   virtual Result<std::unique_ptr<File>> Open(const std::filesystem::path& path, OpenMode mode) = 0;
   // Replaces `to` atomically. Durable only after SyncDirectory (of both parents).
   virtual Status Rename(const std::filesystem::path& from, const std::filesystem::path& to) = 0;

@@ -71,6 +71,8 @@ Result<struct statvfs> StatDisk(const fs::path& path) {
 
 class PosixFileSystem final : public FileSystem {
  public:
+  bool IsNative() const override { return true; }
+
   Result<std::unique_ptr<File>> Open(const fs::path& path, OpenMode mode) override {
     return OpenPosixFile(path, mode);
   }

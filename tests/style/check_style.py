@@ -25,9 +25,10 @@ LAYERS = {
     "base": {"base"},
     "io": {"io", "base"},
     "format": {"format", "base"},
+    "control": {"control", "format", "io", "base"},
     "engine": {"engine", "format", "io", "base"},
     "compaction": {"compaction", "engine", "format", "io", "base"},
-    "api": {"api", "compaction", "engine", "format", "io", "base"},
+    "api": {"api", "compaction", "engine", "control", "format", "io", "base"},
 }
 BASE_MAY_INCLUDE = {"freyja/status.h"}
 FACES = {"cli", "server", "examples"}  # bench and tests may use src
@@ -152,6 +153,8 @@ PLANTED = [
     ("dependencies", "src/format/p.cc", "#include \"io/a.h\"\n"),
     ("dependencies", "src/engine/p_test.cc", "  #  include \"compaction/a.h\"\n"),
     ("dependencies", "src/engine/p.cc", "#include \"../compaction/a.h\"\n"),
+    ("dependencies", "src/control/p.cc", "#include \"engine/a.h\"\n"),
+    ("dependencies", "src/compaction/p.cc", "#include \"control/a.h\"\n"),
     ("dependencies", "cli/p.cc", "#include \"base/a.h\"\n"),
     ("dependencies", "cli/p.cc", "#include \"../src/base/a.h\"\n"),
     ("dependencies", "server/p.cc", "#include \"src/base/a.h\"\n"),

@@ -1,0 +1,34 @@
+#include "api/store_parts.h"
+
+#include <chrono>
+
+namespace freyja::api {
+namespace {
+
+using Kind = engine::LatencySampler::Kind;
+static_assert(kLatencySampleInterval == engine::LatencySampler::kOneIn);
+
+LatencySummary Summarise(const engine::LatencyCounts& counts) {
+  LatencySummary summary;
+  if (counts.samples == 0) return summary;
+  summary.samples = counts.samples;
+  summary.mean = std::chrono::nanoseconds(counts.sum_ns / counts.samples);
+  summary.p50 = counts.Quantile(0.5);
+  summary.p99 = counts.Quantile(0.99);
+  summary.p999 = counts.Quantile(0.999);
+  return summary;
+}
+
+}  // namespace
+
+Stats StoreParts::GetStats() const {
+  Stats stats = store->GetStats();
+  stats.scheduler = scheduler.stats();
+  stats.latency.reads = Summarise(latencies.Counts(Kind::kRead, false));
+  stats.latency.writes = Summarise(latencies.Counts(Kind::kWrite, false));
+  stats.latency.reads_compacting = Summarise(latencies.Counts(Kind::kRead, true));
+  stats.latency.writes_compacting = Summarise(latencies.Counts(Kind::kWrite, true));
+  return stats;
+}
+
+}  // namespace freyja::api
