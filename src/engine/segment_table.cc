@@ -16,6 +16,7 @@ SegmentTable::~SegmentTable() {
 
 Result<Segment*> SegmentTable::Register(std::unique_ptr<Segment> segment) {
   base::MutexLock lock(mutex_);
+  discarded_.reserve(discarded_.size() + used_slots_ + 1);  // so that Discard can't fail
   std::uint32_t slot = 0;
   if (!free_slots_.empty()) {
     slot = free_slots_.back();
@@ -47,12 +48,6 @@ void SegmentTable::Discard(Segment* segment) {
   segment->set_state(SegmentState::kRetired);
   base::MutexLock lock(mutex_);
   std::erase_if(discarded_, [](const auto& waiting) { return waiting->pins() == 0; });
-  try {
-    discarded_.reserve(discarded_.size() + 1);
-    free_slots_.reserve(free_slots_.size() + 1);
-  } catch (const std::bad_alloc&) {
-    return;  // it stays in the table, and goes with it
-  }
   std::unique_ptr<Segment> removed = Take(segment);
   // From here on nobody finds it, so nobody pins it any more.
   if (removed->pins() != 0) discarded_.push_back(std::move(removed));

@@ -18,7 +18,9 @@
 #include <vector>
 
 #include "api/store_parts.h"
-#include "compaction/compaction_testing.h"
+#include "compaction/expiry.h"
+#include "compaction/job.h"
+#include "engine/store_testing.h"
 #include "freyja/freyja.h"
 #include "io/memory_file_system.h"
 #include "io/test_support.h"
@@ -339,6 +341,52 @@ TEST_P(AllocationFaultsTest, CompactionsAreStartedOrSayThatMemoryIsOut) {
       },
       [&](const Outcome&) { Put("key7", 600); });
   EXPECT_EQ(support::CompareReads(*store_, contents_), "");
+}
+
+// A job on this thread, above all between its outputs' registration and its commit.
+TEST_P(AllocationFaultsTest, AJobWithoutMemoryLeavesNoSegmentBehindAndChangesNothing) {
+  const base::SystemClock clock;
+  const compaction::ExpiryClock expiry(clock);
+  const auto make_garbage = [&] {
+    store_.reset();
+    Open();
+    for (int i = 0; i < 20; ++i) Put("key" + std::to_string(i), 1500);
+    for (int i = 0; i < 20; i += 2) Put("key" + std::to_string(i), 1500);  // the others are copied
+    ASSERT_TRUE(store_->parts().store->SealActive().ok());
+    engine::testing::WaitUntilIdle(*store_->parts().store);
+  };
+  const auto segment_ids = [&] {
+    std::vector<std::uint64_t> ids;
+    for (const SegmentInfo& segment : store_->GetSegments()) ids.push_back(segment.id);
+    return ids;
+  };
+  make_garbage();
+  std::uint64_t rolled_back = 0;
+  Outcome outcome;
+  outcome.failed_one = true;
+  for (std::uint64_t n = 0; outcome.failed_one && !HasFailure(); ++n) {
+    const auto before = segment_ids();
+    const auto generation = store_->GetStats().manifest_generation;
+    outcome = Try(n, [&]() -> Status {
+      try {
+        compaction::JobState state(1, {.min_space_saving = 0.1});
+        return StatusOf(
+            compaction::HotSwapJob(*store_->parts().store, expiry, store_->parts().events, state)
+                .Run());
+      } catch (const std::bad_alloc&) {  // as the queue of jobs does
+        return Status(StatusCode::kOutOfMemory, "");
+      }
+    });
+    ASSERT_EQ(support::CompareReads(*store_, contents_), "") << "allocation " << n;
+    const Stats stats = store_->GetStats();
+    if (stats.manifest_generation != generation || stats.read_only) {
+      make_garbage();  // it had committed, or may have
+      continue;
+    }
+    ++rolled_back;
+    EXPECT_EQ(segment_ids(), before) << "allocation " << n;
+  }
+  EXPECT_GT(rolled_back, 50u);
 }
 
 TEST(SchedulerAllocationFaultsTest, ASchedulerWithoutMemorySaysSoAndTheStoreGoesOn) {
