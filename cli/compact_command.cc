@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,10 +11,12 @@
 #include <vector>
 
 #include "commands.h"
+#include "compact_control.h"
 #include "file_io.h"
 #include "freyja/compaction.h"
 #include "interrupt.h"
 #include "progress.h"
+#include "remote_store.h"
 #include "stats_fields.h"
 #include "store_session.h"
 #include "text.h"
@@ -29,16 +32,15 @@ struct CompactOptions {
   std::vector<std::uint64_t> segments;
   std::uint64_t max_bytes = 0;
   std::uint64_t step_bytes = HotSwapConfig().step_bytes;
-  std::uint64_t bytes_per_second = 0;  // 0: no limit
   bool plan = false;
   bool json = false;
   bool quiet = false;
   std::uint64_t segment_bytes = 0;
+  ControlOptions control;
 };
 
 constexpr std::chrono::milliseconds kPollInterval{50};
 constexpr double kMaxTimeoutSeconds = 1e9;
-constexpr std::uint64_t kLowestRate = std::uint64_t{1} << 20;
 
 HotSwapConfig ConfigFor(const CompactOptions& options) {
   HotSwapConfig config;
@@ -54,8 +56,10 @@ HotSwapConfig ConfigFor(const CompactOptions& options) {
   return config;
 }
 
-// Waits for the job, showing how far it is and passing an interrupt on.
-Result<CompactionReport> WaitForJob(const CompactionJob& job, bool quiet) {
+// Waits for the job (a CompactionJob, or one of another process), showing how far it is and
+// passing an interrupt on.
+template <class Job>
+Result<CompactionReport> WaitForJob(Job& job, bool quiet) {
   std::optional<Progress> progress;
   bool cancelled = false;
   for (;;) {
@@ -153,8 +157,7 @@ std::string PlanText(const CompactionPlan& plan) {
   return out;
 }
 
-int ShowPlan(const CompactOptions& options, const HotSwapCompactor& compactor) {
-  const auto plan = compactor.Plan();
+int ShowPlan(const CompactOptions& options, const Result<CompactionPlan>& plan) {
   if (!plan) return Fail(plan.error(), options.directory);
   return PrintOut(options.json ? JsonLine(PlanJson(*plan)) : PlanText(*plan));
 }
@@ -169,16 +172,8 @@ int FailStopped(const CompactOptions& options, const Status& status, bool change
   return Fail(status, options.directory);
 }
 
-int Compact(const CompactOptions& options, KVStore& store) {
-  HotSwapCompactor compactor(store, ConfigFor(options));
-  if (options.plan) return ShowPlan(options, compactor);
-  if (options.bytes_per_second != 0) {
-    CompactionLimits limits;
-    limits.bytes_per_second = options.bytes_per_second;
-    const Status set = compactor.SetLimits(limits);
-    if (!set.ok()) return Fail(set, options.directory);
-  }
-  auto job = compactor.CompactInBackground();
+template <class Job>
+int FinishJob(const CompactOptions& options, Result<Job> job) {
   if (!job) return Fail(job.error(), options.directory);
   const auto report = WaitForJob(*job, options.quiet);
   if (!report) return FailStopped(options, report.error(), /*changed=*/false);
@@ -187,10 +182,40 @@ int Compact(const CompactOptions& options, KVStore& store) {
   return FailStopped(options, report->stopped, /*changed=*/true);
 }
 
+int Compact(const CompactOptions& options, KVStore& store) {
+  HotSwapCompactor compactor(store, ConfigFor(options));
+  if (options.plan) return ShowPlan(options, compactor.Plan());
+  if (options.control.bytes_per_second != 0) {
+    CompactionLimits limits;
+    limits.bytes_per_second = options.control.bytes_per_second;
+    const Status set = compactor.SetLimits(limits);
+    if (!set.ok()) return Fail(set, options.directory);
+  }
+  return FinishJob(options, compactor.CompactInBackground());
+}
+
+// The store is open in another process, which has its limits and its size of segments.
+int Compact(const CompactOptions& options, StoreControl& control) {
+  if (options.control.bytes_per_second != 0 || options.segment_bytes != 0) {
+    return Fail(kExitUsage,
+                fmt::format("{}: another process has the store open: its limits can be changed "
+                            "with --limits, and --segment-size is its own",
+                            options.directory));
+  }
+  HotSwapConfig config = ConfigFor(options);
+  if (!config.temp_dir.empty()) config.temp_dir = std::filesystem::absolute(config.temp_dir);
+  if (options.plan) return ShowPlan(options, control.Plan(config));
+  return FinishJob(options, control.Compact(config));
+}
+
 int RunCompact(const CompactOptions& options) {
+  if (WantsControl(options.control)) {
+    if (options.plan) throw CLI::ValidationError("--plan goes with none of the controls");
+    return RunControl(options.control, options.directory, options.json);
+  }
   const InterruptGuard guard;
-  return WithStore(options.directory, Access::kWrite, options.segment_bytes,
-                   [&](KVStore& store) { return Compact(options, store); });
+  return WithStoreOrControl(options.directory, Access::kWrite, options.segment_bytes,
+                            [&](auto& store) { return Compact(options, store); });
 }
 
 }  // namespace
@@ -224,22 +249,23 @@ void AddCompactCommand(CLI::App& app, int* exit_status) {
           "Stop after reading that much; default: no limit");
   AddSize(*compact, "--step", &options->step_bytes,
           "Commit whenever about that much has been read (default 256MiB); 0: only at the end");
-  AddSize(*compact, "--rate", &options->bytes_per_second,
-          "Read and write at most that much a second, at least 1MiB; default: no limit")
-      ->check(CLI::Range(kLowestRate, UINT64_MAX));
   compact->add_flag("--plan", options->plan, "Show what would be done, and change nothing");
   compact->add_flag("--json", options->json, "One JSON object; sizes in bytes");
   compact->add_flag("-q,--quiet", options->quiet, "No progress");
   AddSegmentSize(*compact, &options->segment_bytes);
+  AddControlOptions(*compact, &options->control);
   compact->footer(
       "The segment being written is sealed first, so that its dead records go as well. That\n"
       "there is nothing to reclaim is no failure: the exit code is 0. Ctrl-C or a time limit\n"
-      "loses the step in progress, and the exit code is 130 or 4; the next run goes on.\n\n"
+      "loses the step in progress, and the exit code is 130 or 4; the next run goes on.\n"
+      "If another process has the store open, with a control socket, that process does it.\n\n"
       "Examples:\n"
       "  freyja compact db\n"
       "  freyja compact db --plan\n"
       "  freyja compact db --min-saving 0.3 --timeout 600 --rate 50MiB\n"
       "  freyja compact db --segments 3,7\n"
+      "  freyja compact db --pause\n"
+      "  freyja compact db --limits --rate 20MiB --latency-target 0.002\n"
       "  freyja compact db --json | jq .space_saved");
   compact->callback([options, exit_status] { *exit_status = RunCompact(*options); });
 }

@@ -21,6 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kMarkName = "DEMO";
+constexpr std::string_view kControlName = "CONTROL";  // left behind by a demo that was killed
 constexpr std::string_view kMarkText =
     "This directory was made by 'freyja demo'. The next demo here replaces the store in it.\n";
 
@@ -45,13 +46,17 @@ Result<std::vector<fs::path>> DemoFiles(const fs::path& directory) {
   std::error_code error;
   for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
     std::error_code type_error;
-    const bool regular = it->symlink_status(type_error).type() == fs::file_type::regular;
-    if (!regular || !IsStoreFileName(it->path().filename().string())) {
+    const fs::file_type type = it->symlink_status(type_error).type();
+    const std::string name = it->path().filename().string();
+    const bool ours = type == fs::file_type::regular  ? IsStoreFileName(name)
+                      : type == fs::file_type::socket ? name == kControlName
+                                                      : false;
+    if (!ours) {
       return std::unexpected(
           Status(StatusCode::kAlreadyExists,
                  fmt::format("{}: holds '{}', which no demo has put there; name an empty or a new "
                              "directory",
-                             directory.string(), it->path().filename().string())));
+                             directory.string(), name)));
     }
     files.push_back(it->path());
   }

@@ -64,6 +64,7 @@ Options StoreOptions(const DemoOptions& options) {
   store_options.create_if_missing = true;
   store_options.error_if_exists = true;
   store_options.scheduler.enabled = false;  // the demo starts its own, one after another
+  store_options.control_socket = true;
   store_options.sync = options.sync;
   store_options.segment_bytes = options.segment_bytes;
   return store_options;

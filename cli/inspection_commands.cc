@@ -4,6 +4,7 @@
 
 #include "commands.h"
 #include "file_io.h"
+#include "remote_store.h"
 #include "stats_fields.h"
 #include "store_session.h"
 
@@ -20,23 +21,27 @@ int RunStats(const InspectionOptions& options) {
   if (options.json && !options.format.empty() && options.format != "json") {
     throw CLI::ValidationError("--json and --format " + options.format + " contradict each other");
   }
-  return WithStore(options.directory, Access::kRead, 0, [&](KVStore& store) {
-    const Stats stats = store.GetStats();
+  return WithStoreOrControl(options.directory, Access::kRead, 0, [&](auto& store) {
+    const auto stats = StatsOf(store);
+    if (!stats) return Fail(stats.error(), options.directory);
     if (options.format == "prometheus") {
-      const auto text = StatsPrometheus(stats, store.GetSegments(), options.directory);
+      const auto segments = SegmentsOf(store);
+      if (!segments) return Fail(segments.error(), options.directory);
+      const auto text = StatsPrometheus(*stats, *segments, options.directory);
       return text ? PrintOut(*text) : Fail(text.error(), options.directory);
     }
     const bool json = options.json || options.format == "json";
-    return PrintOut(json ? JsonLine(StatsJson(stats)) : StatsText(stats));
+    return PrintOut(json ? JsonLine(StatsJson(*stats)) : StatsText(*stats));
   });
 }
 
 int RunSegments(const InspectionOptions& options) {
-  return WithStore(options.directory, Access::kRead, 0, [&](KVStore& store) {
-    const std::vector<SegmentInfo> segments = store.GetSegments();
-    if (!options.json) return PrintOut(SegmentsText(segments));
+  return WithStoreOrControl(options.directory, Access::kRead, 0, [&](auto& store) {
+    const auto segments = SegmentsOf(store);
+    if (!segments) return Fail(segments.error(), options.directory);
+    if (!options.json) return PrintOut(SegmentsText(*segments));
     auto array = nlohmann::ordered_json::array();
-    for (const SegmentInfo& segment : segments) array.push_back(SegmentJson(segment));
+    for (const SegmentInfo& segment : *segments) array.push_back(SegmentJson(segment));
     return PrintOut(JsonLine({{"segments", std::move(array)}}));
   });
 }
@@ -52,7 +57,8 @@ void AddInspectionCommands(CLI::App& app, int* exit_status) {
       ->type_name("FORMAT");
   stats->add_flag("--json", options->json, "The same as --format json: one object, sizes in bytes");
   stats->footer(
-      "The store is opened read-only, so that the counters of writes and compactions show\n"
+      "A store that another process has open tells about itself through its control socket.\n"
+      "Otherwise it is opened read-only, so that the counters of writes and compactions show\n"
       "what this very open did. In Prometheus' text form every series has the label store,\n"
       "the absolute path of the directory.\n\n"
       "Examples:\n"

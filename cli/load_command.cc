@@ -30,6 +30,7 @@ struct LoadOptions {
   std::string on_error = "stop";
   bool quiet = false;
   std::uint64_t segment_bytes = 0;
+  bool control = false;
 };
 
 // More messages than these tell nobody anything new.
@@ -134,8 +135,9 @@ int RunLoad(const LoadOptions& options) {
   // Opened before the store: a wrong file name leaves no empty store behind.
   auto input = InputFile::Open(options.file);
   if (!input) return Fail(input.error(), options.file);
-  return WithStore(options.directory, Access::kCreate, options.segment_bytes,
-                   [&](KVStore& store) { return LoadRun(options, *input, store).Run(); });
+  return WithStore(
+      options.directory, Access::kCreate, options.segment_bytes,
+      [&](KVStore& store) { return LoadRun(options, *input, store).Run(); }, options.control);
 }
 
 }  // namespace
@@ -155,6 +157,8 @@ void AddLoadCommand(CLI::App& app, int* exit_status) {
                    "What to do at a malformed line: stop (default) or skip it")
       ->check(CLI::IsMember({"stop", "skip"}))
       ->type_name("stop|skip");
+  load->add_flag("--control", options->control,
+                 "Let 'stats', 'segments', 'compact' and 'top' in while it loads");
   load->add_flag("-q,--quiet", options->quiet, "No progress and no summary");
   AddSegmentSize(*load, &options->segment_bytes);
   load->footer(

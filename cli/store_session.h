@@ -19,20 +19,26 @@ enum class Access {
 
 // `segment_bytes` 0: the default of Options.
 Result<std::unique_ptr<KVStore>> OpenStore(const std::string& directory, Access access,
-                                           std::uint64_t segment_bytes = 0);
+                                           std::uint64_t segment_bytes = 0,
+                                           bool control_socket = false);
 
-// Opens, calls `work` for its exit code, closes. A failure to close is printed and
-// turns kExitOk into its own exit code.
+// Calls `work` for its exit code and closes. A failure to close is printed and turns kExitOk into
+// its own exit code.
 template <std::invocable<KVStore&> Work>
-int WithStore(const std::string& directory, Access access, std::uint64_t segment_bytes,
-              Work&& work) {
-  auto store = OpenStore(directory, access, segment_bytes);
-  if (!store) return Fail(store.error(), directory);
-  const int code = work(**store);
-  const Status closed = (*store)->Close();
+int RunAndClose(KVStore& store, const std::string& directory, Work&& work) {
+  const int code = work(store);
+  const Status closed = store.Close();
   if (closed.ok()) return code;
   const int close_code = Fail(closed, directory);
   return code == kExitOk ? close_code : code;
+}
+
+// Opens, and the same.
+template <std::invocable<KVStore&> Work>
+int WithStore(const std::string& directory, Access access, std::uint64_t segment_bytes, Work&& work,
+              bool control_socket = false) {
+  auto store = OpenStore(directory, access, segment_bytes, control_socket);
+  return store ? RunAndClose(**store, directory, work) : Fail(store.error(), directory);
 }
 
 }  // namespace freyja::cli

@@ -1,4 +1,5 @@
-// FreyjaDB with its own defaults, except that nothing is synced: as for all others.
+// FreyjaDB with its own defaults, except that nothing is synced, as for all others, and that it
+// can be looked at while it runs.
 #include "freyja/freyja.h"
 
 #include "../peer.h"
@@ -10,8 +11,9 @@ namespace {
 class FreyjaPeer final : public Peer {
  public:
   Status Open(const OpenParameters& parameters) override {
-    auto opened = KVStore::Open(parameters.directory / "store",
-                                {.create_if_missing = true, .sync = Sync::kNone});
+    auto opened =
+        KVStore::Open(parameters.directory / "store",
+                      {.create_if_missing = true, .sync = Sync::kNone, .control_socket = true});
     if (!opened) return opened.error();
     store_ = *std::move(opened);
     return Status::Ok();

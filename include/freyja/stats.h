@@ -37,19 +37,6 @@ struct SegmentInfo {
   std::uint64_t pins = 0;  // pinned reads that hold the segment
 };
 
-// What the scheduler is doing, and what it has cost since the store was opened.
-struct SchedulerStats {
-  bool running = false;  // switched on, and the store can be written to
-  bool paused = false;
-  std::string decision;                      // the latest: why it compacts, or why not
-  std::chrono::milliseconds backoff{0};      // until it tries again
-  std::uint64_t bytes_per_second = 0;        // what jobs may read and write now; 0: no limit
-  std::chrono::microseconds throttled{0};    // that jobs have waited for the rate, or in a pause
-  std::chrono::microseconds write_delay{0};  // of every write now, because of the space ceiling
-  std::uint64_t delayed_writes = 0;
-  std::chrono::microseconds write_delay_total{0};
-};
-
 // Of the operations of one kind, one in kLatencySampleInterval of each thread is measured.
 inline constexpr std::uint64_t kLatencySampleInterval = 64;
 struct LatencySummary {
@@ -69,6 +56,19 @@ struct LatencyStats {
   // While jobs ran, which the other two leave out.
   LatencySummary reads_compacting;
   LatencySummary writes_compacting;
+};
+
+// What the scheduler is doing, and what it has cost since the store was opened.
+struct SchedulerStats {
+  bool running = false;  // switched on, and the store can be written to
+  bool paused = false;
+  std::string decision;                      // the latest: why it compacts, or why not
+  std::chrono::milliseconds backoff{0};      // until it tries again
+  std::uint64_t bytes_per_second = 0;        // what jobs may read and write now; 0: no limit
+  std::chrono::microseconds throttled{0};    // that jobs have waited for the rate, or in a pause
+  std::chrono::microseconds write_delay{0};  // of every write now, because of the space ceiling
+  std::uint64_t delayed_writes = 0;
+  std::chrono::microseconds write_delay_total{0};
 };
 
 // Counters start at zero when the store is opened; sizes are of now.

@@ -54,9 +54,10 @@ std::vector<Sample> ForEachOperation(const Stats& stats, auto value_of) {
 std::vector<Sample> MeasuredOperations(const MetricSource& source) {
   return ForEachOperation(source.stats, [](const LatencySummary& each) { return each.samples; });
 }
-std::vector<Sample> LatencyP99(const MetricSource& source) {
+template <auto kFigure>
+std::vector<Sample> Latency(const MetricSource& source) {
   return ForEachOperation(source.stats,
-                          [](const LatencySummary& each) { return Seconds(each.p99); });
+                          [](const LatencySummary& each) { return Seconds(each.*kFigure); });
 }
 
 // Counters start at zero with every open of the store, as Prometheus expects.
@@ -154,8 +155,14 @@ constexpr Metric kMetrics[] = {
 
     {"freyja_measured_operations_total", kCounter, "operation",
      "Reads and writes whose latency was measured, one in 64.", MeasuredOperations},
+    {"freyja_latency_mean_seconds", kGauge, "operation", "Mean latency since the open.",
+     Latency<&LatencySummary::mean>},
+    {"freyja_latency_p50_seconds", kGauge, "operation", "Median of latencies since the open.",
+     Latency<&LatencySummary::p50>},
     {"freyja_latency_p99_seconds", kGauge, "operation",
-     "99th percentile of latencies since the store was opened.", LatencyP99},
+     "99th percentile of latencies since the open.", Latency<&LatencySummary::p99>},
+    {"freyja_latency_p999_seconds", kGauge, "operation",
+     "99.9th percentile of latencies since the open.", Latency<&LatencySummary::p999>},
 
     {"freyja_read_only", kGauge, "",
      "1 if the store takes no writes: opened so, or turned so by a background error.",
@@ -189,7 +196,8 @@ constexpr Metric kMetrics[] = {
 constexpr bool IsWellFormed(const Metric& metric) {
   const bool counter = metric.type == kCounter;
   return metric.name.starts_with("freyja_") && metric.help.ends_with(".") &&
-         metric.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") == std::string_view::npos &&
+         metric.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") ==
+             std::string_view::npos &&
          metric.name.ends_with("_total") == counter &&
          std::holds_alternative<SumByState>(metric.getter) == (metric.label == "state");
 }

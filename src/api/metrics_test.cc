@@ -72,7 +72,7 @@ TEST(MetricsTest, EveryMetricHasHelpTypeAndThenItsSamplesAndComesOnce) {
   std::set<std::string> series;
   for (const std::string& line : Lines(text)) {
     std::smatch match;
-    if (std::regex_match(line, match, std::regex("# HELP (freyja_[a-z_]+) .+\\."))) {
+    if (std::regex_match(line, match, std::regex("# HELP (freyja_[a-z0-9_]+) .+\\."))) {
       metric = match[1];
       EXPECT_TRUE(seen.insert(metric).second) << line;
     } else if (line.starts_with("#")) {
@@ -148,17 +148,26 @@ TEST(MetricsTest, FiguresOfTheSchedulerAreWrittenInSeconds) {
 
 TEST(MetricsTest, LatenciesAreToldApartByOperation) {
   Stats stats;
-  stats.latency.reads = {.samples = 1, .p99 = std::chrono::microseconds(1)};
-  stats.latency.writes = {.samples = 2, .p99 = std::chrono::microseconds(2)};
-  stats.latency.reads_compacting = {.samples = 3, .p99 = std::chrono::microseconds(3)};
-  stats.latency.writes_compacting = {.samples = 4, .p99 = std::chrono::microseconds(4)};
+  std::uint64_t next = 0;
+  for (LatencySummary* const each :
+       {&stats.latency.reads, &stats.latency.writes, &stats.latency.reads_compacting,
+        &stats.latency.writes_compacting}) {
+    each->samples = ++next;
+    each->mean = std::chrono::microseconds(10 + next);
+    each->p50 = std::chrono::microseconds(20 + next);
+    each->p99 = std::chrono::microseconds(30 + next);
+    each->p999 = std::chrono::microseconds(40 + next);
+  }
   const std::string text = TextOf(stats);
   int expected = 0;
   for (const std::string operation : {"read", "write", "read_compacting", "write_compacting"}) {
     const std::string number = std::to_string(++expected);
     const std::string labels = "{operation=\"" + operation + "\"}";
     EXPECT_EQ(ValueOf(text, "freyja_measured_operations_total" + labels), number);
-    EXPECT_EQ(ValueOf(text, "freyja_latency_p99_seconds" + labels), number + "e-06");
+    EXPECT_EQ(ValueOf(text, "freyja_latency_mean_seconds" + labels), "1." + number + "e-05");
+    EXPECT_EQ(ValueOf(text, "freyja_latency_p50_seconds" + labels), "2." + number + "e-05");
+    EXPECT_EQ(ValueOf(text, "freyja_latency_p99_seconds" + labels), "3." + number + "e-05");
+    EXPECT_EQ(ValueOf(text, "freyja_latency_p999_seconds" + labels), "4." + number + "e-05");
   }
 }
 

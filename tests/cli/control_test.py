@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+"""End-to-end tests of `freyja` on a store that another process has open.
+
+    control_test.py <path to freyja>
+"""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+import unittest
+
+import cli_test_case
+from cli_test_case import (CliTest, EXIT_FAILURE, EXIT_USAGE, SMALL_SEGMENTS, TIMEOUT_S)
+
+
+class OpenStore(CliTest):
+    """A `load --control` whose input stays open has the store."""
+
+    def setUp(self):
+        super().setUp()
+        for name in ("first", "second", "third"):
+            self.load_numbers(3000, name + "v" * 50, *SMALL_SEGMENTS)
+        self.plan_when_closed = json.loads(self.ok("compact", self.db, "--plan", "--json"))
+        self.segments_when_closed = json.loads(self.ok("segments", self.db, "--json"))
+
+    def hold_with_control(self):
+        # Asking for a closed store locks it for a moment, so nothing is asked until it's there.
+        # pylint: disable=consider-using-with
+        self.holder = subprocess.Popen(
+            [cli_test_case.FREYJA, "load", self.db, "--format", "tsv", "--control",
+             *SMALL_SEGMENTS],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(self.finish, self.holder)
+        deadline = time.monotonic() + TIMEOUT_S
+        while not os.path.exists(self.socket()):
+            self.assertLess(time.monotonic(), deadline, "there was never a socket")
+            self.assertIsNone(self.holder.poll())
+            time.sleep(0.05)
+
+    def socket(self):
+        return os.path.join(self.db, "CONTROL")
+
+    def close_store(self):
+        self.holder.stdin.close()
+        self.assertEqual(self.holder.wait(TIMEOUT_S), 0)
+
+    def answer(self, *args):
+        return json.loads(self.ok(*args, "--json"))
+
+    def test_socket_is_the_owners_and_goes_at_close(self):
+        self.hold_with_control()
+        mode = os.lstat(self.socket()).st_mode
+        self.assertTrue(stat.S_ISSOCK(mode))
+        self.assertEqual(stat.S_IMODE(mode), 0o600)
+        self.close_store()
+        self.assertFalse(os.path.lexists(self.socket()))
+
+    def test_statistics_and_segments_look_the_same_either_way(self):
+        closed = self.answer("stats", self.db)
+        closed_text = self.ok("stats", self.db).decode()
+        self.hold_with_control()
+        opened = self.answer("stats", self.db)
+        self.assertEqual(list(opened), list(closed))
+        for name in ("keys", "live_bytes", "dead_bytes"):
+            self.assertEqual(opened[name], closed[name], name)
+        self.assertEqual((closed["read_only"], opened["read_only"]), (True, False))
+        labels = [[line[:29] for line in text.splitlines()]
+                  for text in (closed_text, self.ok("stats", self.db).decode())]
+        self.assertEqual(*labels)
+        self.assertIn(b"freyja_keys{", self.ok("stats", self.db, "--format", "prometheus"))
+        sealed = [[segment for segment in answer["segments"] if segment["state"] == "sealed"]
+                  for answer in (self.segments_when_closed, self.answer("segments", self.db))]
+        self.assertGreater(len(sealed[0]), 5)
+        self.assertEqual(*sealed)
+        self.assertIn(b"sealed", self.ok("segments", self.db))
+
+    def test_plan_and_compaction_are_done_by_the_other_process(self):
+        self.hold_with_control()
+        plan = self.answer("compact", self.db, "--plan")
+        self.assertEqual(list(plan), list(self.plan_when_closed))
+        self.assertGreater(plan["bytes_reclaimed"], 300_000)
+        self.assertIn(b"would read", self.ok("compact", self.db, "--plan"))
+        one = next(segment["id"] for segment in plan["segments"] if segment["chosen"])
+        report = self.answer("compact", self.db, "--segments", str(one), "-q")
+        self.assertEqual(report["input_files"], [f"{one}.data"])
+        os.mkdir(self.path("temp"))
+        report = self.answer("compact", self.db, "--temp-dir", self.path("temp"))
+        self.assertTrue(report["ran"])
+        self.assertGreater(report["space_saved"], 200_000)
+        self.assertIn(b"nothing to reclaim", self.ok("compact", self.db))
+        self.close_store()
+        self.assertEqual(len(self.dump(self.db)), 3000)
+        self.ok("check", self.db)
+
+    def test_pause_resume_and_cancel(self):
+        self.hold_with_control()
+        self.assertEqual(self.answer("compact", self.db, "--pause"), {"paused": True})
+        status = self.answer("compact", self.db, "--status")
+        self.assertEqual((status["paused"], status["jobs"]), (True, []))
+        with subprocess.Popen([cli_test_case.FREYJA, "compact", self.db, "-q"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as waiting:
+            deadline = time.monotonic() + TIMEOUT_S
+            while not self.answer("compact", self.db, "--status")["jobs"]:
+                self.assertLess(time.monotonic(), deadline, "there was never a job")
+                time.sleep(0.05)
+            self.assertIn(b"job ", self.ok("compact", self.db, "--status"))
+            self.assertEqual(self.answer("compact", self.db, "--cancel"), {"cancelled": 1})
+            waiting.communicate(timeout=TIMEOUT_S)
+            self.assertEqual(waiting.returncode, EXIT_FAILURE)
+        self.assertEqual(self.answer("stats", self.db)["compactions_completed"], 0)
+        self.assertIn(b"no job", self.ok("compact", self.db, "--cancel"))
+        self.assertEqual(self.ok("compact", self.db, "--resume"), b"resumed\n")
+        self.assertTrue(self.answer("compact", self.db)["ran"])
+
+    def test_limits(self):
+        self.hold_with_control()
+        limits = self.answer("compact", self.db, "--limits", "--rate", "20MiB")
+        self.assertEqual(limits["bytes_per_second"], 20 << 20)
+        limits = self.answer("compact", self.db, "--limits", "--latency-target", "0.002",
+                             "--bytes-ceiling", "1GiB")
+        self.assertEqual(limits["bytes_per_second"], 20 << 20)
+        self.assertEqual(limits["latency_target_us"], 2000)
+        self.assertEqual(self.answer("compact", self.db, "--status")["limits"], limits)
+        self.assertIn(b"20.0 MiB/s", self.ok("compact", self.db, "--status"))
+        limits = self.answer("compact", self.db, "--no-limits")
+        self.assertEqual((limits["bytes_per_second"], limits["bytes_ceiling"]), (0, 0))
+        for wrong in (("--rate", "20MiB"), ("--segment-size", "64KiB")):
+            self.fails(EXIT_USAGE, "compact", self.db, *wrong, mentions=["another process"])
+
+    def test_wrong_combinations_are_refused(self):
+        for wrong in (("--pause", "--resume"), ("--plan", "--pause"), ("--job", "3"),
+                      ("--latency-target", "0.1"), ("--cancel", "--job", "0")):
+            self.fails(EXIT_USAGE, "compact", self.db, *wrong)
+
+    def test_controls_need_a_process_that_has_the_store_open(self):
+        for control in ("--pause", "--resume", "--cancel", "--status", "--limits"):
+            self.fails(EXIT_USAGE, "compact", self.db, control, mentions=["no process"])
+
+    def test_without_a_socket_the_error_says_how_to_switch_it_on(self):
+        holder = self.hold_store()
+        for command in (("stats",), ("segments",), ("compact",), ("compact", "--pause")):
+            self.fails(EXIT_FAILURE, command[0], self.db, *command[1:],
+                       mentions=["Options::control_socket", "--control"])
+        holder.stdin.close()
+        holder.wait(TIMEOUT_S)
+
+
+if __name__ == "__main__":
+    cli_test_case.FREYJA = sys.argv.pop(1)
+    unittest.main()
