@@ -310,7 +310,7 @@ Result<SchedulerResult> Measure(const SchedulerPlan& plan, KVStore& store, Conte
 
 double SliceSeconds(const SchedulerPlan& plan) {
   if (plan.slice_seconds > 0) return plan.slice_seconds;
-  constexpr double kMostDead = 0.02;
+  constexpr double kMostDead = 0.01;
   const double dead = kMostDead * plan.keys / plan.writes_per_second;
   return std::clamp(std::min(plan.seconds / (2 * Timeline::kCycle), dead), 0.1, 2.0);
 }

@@ -38,7 +38,7 @@ struct SchedulerPlan {
 };
 
 // Two seconds, but at least two slices of each kind in the run, and so short that a paused one
-// makes at most one fiftieth of the live bytes dead, within a tenth of a second to two.
+// makes at most a hundredth of the live bytes dead, within a tenth of a second to two.
 double SliceSeconds(const SchedulerPlan& plan);
 // Upper estimate of the disk space a run needs.
 std::uint64_t EstimatedDiskBytes(const SchedulerPlan& plan);
