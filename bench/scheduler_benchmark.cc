@@ -294,6 +294,10 @@ Result<SchedulerResult> Measure(const SchedulerPlan& plan, KVStore& store, Conte
   result.answers = load.answers();
   result.space = conductor.space();
   result.write_amplification = WritesBetween(before, conductor.half(), after, device_before);
+  if (result.interrupted) {  // half of the time that was meant
+    result.write_amplification.first_half.reset();
+    result.write_amplification.second_half.reset();
+  }
   result.job_share = load.job_share();
   result.swaps = after.compactions_completed - before.compactions_completed;
   result.failed_jobs = after.compactions_failed - before.compactions_failed;

@@ -88,6 +88,7 @@ TEST_F(SchedulerBenchmarkTest, AStopEndsItWithTheFiguresUpToThen) {
   ASSERT_TRUE(result) << result.error().ToString();
   EXPECT_TRUE(result->interrupted);
   EXPECT_LT(result->seconds, 30);
+  EXPECT_FALSE(result->write_amplification.second_half);
   EXPECT_GT(result->reads.operations, 0U);
   EXPECT_TRUE(result->AnswersAreRight());
   EXPECT_TRUE(SchedulerJson(plan, *result).at("interrupted").get<bool>());
