@@ -294,6 +294,10 @@ Result<SchedulerResult> Measure(const SchedulerPlan& plan, KVStore& store, Conte
   result.answers = load.answers();
   result.space = conductor.space();
   result.write_amplification = WritesBetween(before, conductor.half(), after, device_before);
+  if (result.interrupted) {  // half of the time that was meant
+    result.write_amplification.first_half.reset();
+    result.write_amplification.second_half.reset();
+  }
   result.job_share = load.job_share();
   result.swaps = after.compactions_completed - before.compactions_completed;
   result.failed_jobs = after.compactions_failed - before.compactions_failed;
@@ -310,7 +314,7 @@ Result<SchedulerResult> Measure(const SchedulerPlan& plan, KVStore& store, Conte
 
 double SliceSeconds(const SchedulerPlan& plan) {
   if (plan.slice_seconds > 0) return plan.slice_seconds;
-  constexpr double kMostDead = 0.02;
+  constexpr double kMostDead = 0.01;
   const double dead = kMostDead * plan.keys / plan.writes_per_second;
   return std::clamp(std::min(plan.seconds / (2 * Timeline::kCycle), dead), 0.1, 2.0);
 }

@@ -38,7 +38,7 @@ struct SchedulerPlan {
 };
 
 // Two seconds, but at least two slices of each kind in the run, and so short that a paused one
-// makes at most one fiftieth of the live bytes dead, within a tenth of a second to two.
+// makes at most a hundredth of the live bytes dead, within a tenth of a second to two.
 double SliceSeconds(const SchedulerPlan& plan);
 // Upper estimate of the disk space a run needs.
 std::uint64_t EstimatedDiskBytes(const SchedulerPlan& plan);
@@ -69,8 +69,9 @@ struct SpaceFigures {
 // Over the measured seconds. Records: log and compaction, over the log.
 struct WriteFigures {
   double records = 0;
-  double first_half = 0;
-  double second_half = 0;
+  // Empty if it was interrupted.
+  std::optional<double> first_half;
+  std::optional<double> second_half;
   // All that this process had the kernel write to disk, over the log: hints, manifests, syncs of
   // partly filled blocks and zeros that prepare a segment are in it. Empty where the kernel
   // doesn't say; a file system in memory gives 0.

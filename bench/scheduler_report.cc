@@ -97,8 +97,12 @@ void PrintSpaceAndWrites(std::FILE* out, const SchedulerPlan& plan, const Schedu
   fmt::print(out, "{:<32} {:.3f} at most, {:.3f} on average\n", "  of record bytes alone",
              space.highest_records, space.mean_records);
   const WriteFigures& writes = result.write_amplification;
-  fmt::print(out, "{:<32} {:.3f}; first half {:.3f}, second half {:.3f}\n",
-             "write amplification, records", writes.records, writes.first_half, writes.second_half);
+  fmt::print(out, "{:<32} {:.3f}", "write amplification, records", writes.records);
+  if (writes.first_half && writes.second_half) {
+    fmt::print(out, "; first half {:.3f}, second half {:.3f}", *writes.first_half,
+               *writes.second_half);
+  }
+  fmt::print(out, "\n");
   if (writes.device) {
     fmt::print(out, "{:<32} {:.3f}\n", "  all that went to the disk", *writes.device);
   }
@@ -168,12 +172,13 @@ json ConfigurationJson(const SchedulerPlan& plan, const SchedulerResult& result)
 }
 
 json WritesJson(const WriteFigures& writes) {
-  json object = {{"records", writes.records},
-                 {"first_half", writes.first_half},
-                 {"second_half", writes.second_half},
-                 {"device", nullptr}};
-  if (writes.device) object["device"] = *writes.device;
-  return object;
+  const auto or_null = [](const std::optional<double>& value) {
+    return value ? json(*value) : json(nullptr);
+  };
+  return {{"records", writes.records},
+          {"first_half", or_null(writes.first_half)},
+          {"second_half", or_null(writes.second_half)},
+          {"device", or_null(writes.device)}};
 }
 
 }  // namespace
