@@ -65,6 +65,10 @@ struct Options {
 
   QuarantineOptions quarantine = {};
 
+  // Remember what compactions did (HotSwapCompactor::History) in the file HISTORY, of at most
+  // 256 KiB.
+  bool compaction_history = true;
+
   // Lets other processes of the same user, and root, look at the store and steer its compactions
   // while this one has it open (freyja/control.h, `freyja compact`, `freyja top`; never its
   // records): puts the Unix socket CONTROL, mode 0600, into the directory and starts two threads.

@@ -142,7 +142,7 @@ void JobManager::Run() {
 
 // Only for people to read: what goes wrong here is no failure of the job.
 void JobManager::Remember(const JobState& job, const Result<CompactionReport>& result) try {
-  if (result && !result->ran) return;
+  if (!store_.options().compaction_history || (result && !result->ran)) return;
   CompactionRecord record;
   record.job_id = job.id();
   record.ended_at_ms = store_.clock().WallMs();

@@ -35,7 +35,7 @@ TEST(CrashStatesTest, NoStateOfAnyCrashBreaksAPromise) {
   const auto took = std::chrono::steady_clock::now() - begin;
   std::cout << std::chrono::duration_cast<std::chrono::milliseconds>(took).count() << " ms\n";
   EXPECT_EQ(report.violations(), 0u) << "FREYJA_TEST_SEED=" << seed << "\n" << report.Problems();
-  EXPECT_EQ(report.figure("workloads"), 27u);
+  EXPECT_EQ(report.figure("workloads"), 33u);
   EXPECT_GT(report.figure("crash_boundaries"), 300u);
   EXPECT_GT(report.figure("crash_boundaries_exhaustive"), 100u);
   EXPECT_GT(report.figure("crash_images"), 1000u);

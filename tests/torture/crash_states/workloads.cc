@@ -157,6 +157,36 @@ void Expire(World& world) {
   world.Compact({.min_space_saving = 0, .seal_active = true});
 }
 
+// What the first job replaced comes back; what the second one did not, goes.
+void CompactAndUndo(World& world) {
+  world.KeepReplaced();
+  MakeTwoSegments(world);
+  world.StartRecording();
+  world.Compact({.min_space_saving = 0, .seal_active = true});
+  PutSome(world, 2);
+  world.UndoLast();
+  PutSome(world, 2);
+  world.Compact({.min_space_saving = 0, .seal_active = true, .step_bytes = 1});
+  world.GiveUpLast();
+}
+
+// Tombstones meet what is in quarantine, and so does the undo after a reopen.
+void UndoBehindTombstones(World& world) {
+  world.KeepReplaced();
+  MakeTwoSegments(world);
+  world.Roll();
+  world.Put(Key(4), kSmall);
+  world.Compact({.min_space_saving = 0, .seal_active = true});
+  world.StartRecording();
+  world.Delete(Key(4));
+  world.Delete(Key(0));
+  world.Roll();
+  world.Close();
+  world.Open();
+  world.UndoLast();
+  world.Compact({.min_space_saving = 0, .seal_active = true});
+}
+
 const Workload kWorkloads[] = {
     {"create_and_put", CreateAndPut},
     {"batches", Batches},
@@ -167,6 +197,8 @@ const Workload kWorkloads[] = {
     {"compact_under_unsynced_writes", CompactUnderUnsyncedWrites},
     {"close_and_reopen", CloseAndReopen},
     {"expire", Expire},
+    {"compact_and_undo", CompactAndUndo},
+    {"undo_behind_tombstones", UndoBehindTombstones},
 };
 
 }  // namespace

@@ -42,6 +42,7 @@ Options TinyOptions(Sync sync) {
   Options options;
   options.create_if_missing = true;
   options.scheduler.enabled = false;
+  options.compaction_history = false;  // decides nothing, and would double the states
   options.sync = sync;
   options.sync_interval = std::chrono::milliseconds(1);
   options.segment_bytes = kMinSegmentBytes;
@@ -227,9 +228,28 @@ bool World::Compact(HotSwapConfig config) {
     return false;
   }
   if (report->ran) ++swaps_;
+  last_job_ = report->job_id;
   Settle();
   TakeMoment("after a compaction");
   return report->ran;
+}
+
+void World::KeepReplaced() { options_.quarantine.keep_for = std::chrono::hours(1); }
+
+void World::UndoLast() {
+  if (!problem_.empty()) return;
+  const auto report = HotSwapCompactor(*store_).Undo(last_job_);
+  Check(report ? Status::Ok() : report.error(), "undo");
+  ++swaps_;
+  Settle();
+  TakeMoment("after an undo");
+}
+
+void World::GiveUpLast() {
+  if (!problem_.empty()) return;
+  Check(HotSwapCompactor(*store_).EndQuarantine(last_job_), "end of quarantine");
+  Settle();
+  TakeMoment("after the end of a quarantine");
 }
 
 void World::Close() {

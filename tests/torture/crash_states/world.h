@@ -67,6 +67,11 @@ class World {
   void Roll();
   // Whether segments were replaced.
   bool Compact(HotSwapConfig config);
+  // Stores opened from here on keep what compactions replace.
+  void KeepReplaced();
+  // Of the last job.
+  void UndoLast();
+  void GiveUpLast();
   void Close();
   // Time passes for the records that expire.
   void Pass(std::uint64_t ms);
@@ -93,7 +98,7 @@ class World {
   // How many writes the store says are durable.
   std::size_t DurableWrites() const FREYJA_REQUIRES(mutex_);
 
-  const Options options_;
+  Options options_;
   const std::shared_ptr<io::MemoryFileSystem> disk_;
   const std::shared_ptr<io::FileSystem> seen_;
   const std::shared_ptr<support::ManualClock> clock_;
@@ -102,6 +107,7 @@ class World {
   std::map<std::string, std::uint64_t> expiries_;
   std::uint64_t number_ = 0;
   std::uint64_t swaps_ = 0;
+  std::uint64_t last_job_ = 0;
   std::string problem_;
   std::unique_ptr<KVStore> store_;
 

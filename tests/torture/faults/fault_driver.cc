@@ -67,6 +67,9 @@ void Driver::Problem(Wrong wrong, std::string what) {
 void Driver::CheckError(const Status& error, std::string_view call) {
   learned_ = true;
   const std::string what = std::string(call) + ": " + error.ToString();
+  // On a disk without space what is in quarantine goes before its time.
+  const bool was_given_up = error.code() == StatusCode::kNotFound && call != "open";
+  if (was_given_up && injector_.code() == StatusCode::kNoSpace) return;
   if (!injector_.injected()) return Problem(Wrong::kOther, "an error without a fault: " + what);
   if (error.code() == StatusCode::kCorruption) {
     return Problem(Wrong::kOther, "nothing is damaged: " + what);
@@ -254,15 +257,32 @@ void Driver::Seal() {
 
 void Driver::Compact(HotSwapConfig config) {
   if (store_ == nullptr) return;
-  const auto job = HotSwapCompactor(*store_, std::move(config)).CompactInBackground();
-  if (!job) return CheckError(job.error(), "compaction");
+  WaitFor(HotSwapCompactor(*store_, std::move(config)).CompactInBackground(), "compaction");
+}
+
+void Driver::WaitFor(const Result<CompactionJob>& job, std::string_view call) {
+  if (!job) return CheckError(job.error(), call);
   const auto report = job->Wait();
   if (report) {
     swaps_ += report->ran ? 1 : 0;
+    if (report->ran) last_job_ = report->job_id;
   } else {
     ++failed_jobs_;
-    CheckError(report.error(), "compaction");
+    CheckError(report.error(), call);
   }
+  CheckReads();
+}
+
+void Driver::Undo() {
+  if (store_ == nullptr || last_job_ == 0) return;
+  WaitFor(HotSwapCompactor(*store_).UndoInBackground(last_job_), "undo");
+  last_job_ = 0;
+}
+
+void Driver::EndQuarantine() {
+  if (store_ == nullptr || last_job_ == 0) return;
+  const Status ended = HotSwapCompactor(*store_).EndQuarantine(std::exchange(last_job_, 0));
+  if (!ended.ok()) CheckError(ended, "end of quarantine");
   CheckReads();
 }
 

@@ -48,6 +48,11 @@ class Driver {
   // Rolls, and seals what is full.
   void Seal();
   void Compact(HotSwapConfig config);
+  // Stores opened from here on keep what compactions replace.
+  void KeepReplaced() { setup_.options.quarantine.keep_for = std::chrono::hours(1); }
+  // Of the last job that replaced something.
+  void Undo();
+  void EndQuarantine();
   // An iterator is opened now, and walked at WalkIterator.
   void OpenIterator();
   void WalkIterator();
@@ -81,6 +86,7 @@ class Driver {
   void CheckError(const Status& error, std::string_view call);
   void Write(support::Write write, bool sync, std::string_view call,
              const std::function<Status()>& act);
+  void WaitFor(const Result<CompactionJob>& job, std::string_view call);
   bool Durable(Sync sync) const;
   std::string NewValue(const std::string& key, std::size_t bytes);
   bool TryOpen();
@@ -94,7 +100,7 @@ class Driver {
   void LetWriteBackErrorShow();
   void Judge(const Image& image);
 
-  const DriverSetup setup_;
+  DriverSetup setup_;
   Injector& injector_;
   support::Dice dice_;
   std::shared_ptr<io::MemoryFileSystem> disk_;
@@ -114,6 +120,7 @@ class Driver {
   bool turned_read_only_ = false;
   std::uint64_t reopens_ = 0;
   std::uint64_t swaps_ = 0;
+  std::uint64_t last_job_ = 0;  // 0: none
   std::vector<Verdict> problems_;
 };
 

@@ -120,6 +120,27 @@ void Kills(Driver& driver) {
   driver.SyncAll();
 }
 
+// Compactions that are taken back, and one that can't be any more.
+void Undoes(Driver& driver) {
+  driver.KeepReplaced();
+  driver.Open();
+  PutAll(driver);
+  for (int key = 0; key < kKeys; key += 2) driver.Delete(key);
+  PutAll(driver, 300);
+  driver.Compact(Config(0));
+  driver.Put(0, 200);
+  driver.Delete(1);
+  driver.Undo();
+  driver.Put(2, 200);
+  driver.Compact(Config(0));
+  driver.KillAndOpen();
+  driver.EndQuarantine();
+  driver.Verify();
+  driver.Close();
+  driver.Open();
+  driver.Put(3, 100);
+}
+
 // Anything, in any order.
 void Anything(Driver& driver) {
   support::Dice& dice = driver.dice();
@@ -171,6 +192,7 @@ const std::vector<FaultWorkload>& FaultWorkloads() {
       {"keeps_tombstones", KeepsTombstones},
       {"temporary_directory", TemporaryDirectory},
       {"kills", Kills},
+      {"undoes", Undoes},
       {"anything", Anything},
   };
   return workloads;
