@@ -16,6 +16,7 @@ void AddDumpCommand(CLI::App& app, int* exit_status);         // dump
 void AddInspectionCommands(CLI::App& app, int* exit_status);  // stats, segments
 void AddCompactCommand(CLI::App& app, int* exit_status);      // compact
 void AddCheckCommand(CLI::App& app, int* exit_status);        // check
+void AddTopCommand(CLI::App& app, int* exit_status);          // top
 
 // Refuses what is no number from `least` to `most` ("nan" included, which CLI::Range takes).
 CLI::Validator NumberWithin(double least, double most);

@@ -34,6 +34,7 @@ constexpr const char* kFooter =
     "  freyja dump db | gzip > backup.ndjson.gz\n"
     "  freyja compact db\n"
     "  freyja check db\n"
+    "  freyja top db\n"
     "\n"
     "'freyja COMMAND --help' tells more about a command.";
 
@@ -54,6 +55,7 @@ int Run(int argc, char** argv) {
   AddInspectionCommands(app, &exit_status);
   AddCompactCommand(app, &exit_status);
   AddCheckCommand(app, &exit_status);
+  AddTopCommand(app, &exit_status);
   AddDemoCommand(app, &exit_status);
   try {
     std::vector<std::string> arguments = GuardKeys({argv + 1, argv + argc});

@@ -6,9 +6,13 @@
 
 import json
 import os
+import pty
+import select
+import signal
 import stat
 import subprocess
 import sys
+import termios
 import time
 import unittest
 
@@ -129,6 +133,70 @@ class OpenStore(CliTest):
         self.assertEqual((limits["bytes_per_second"], limits["bytes_ceiling"]), (0, 0))
         for wrong in (("--rate", "20MiB"), ("--segment-size", "64KiB")):
             self.fails(EXIT_USAGE, "compact", self.db, *wrong, mentions=["another process"])
+
+    def test_top_once_is_plain_text(self):
+        text = self.ok("top", self.db, "--once").decode()
+        self.assertIn("closed: as it was left", text)
+        self.assertIn("sealed", text)
+        self.hold_with_control()
+        self.ok("compact", self.db, "--pause")
+        text = self.ok("top", self.db, "--once", "--interval", "0.1").decode()
+        self.assertNotIn("\x1b", text)
+        for what in ("open in another process", "keys", "latency", "paused; off", "SEGMENT",
+                     "sealed"):
+            self.assertIn(what, text)
+        self.assertRegex(text, r"writes +0/s")
+        self.fails(EXIT_USAGE, "top", self.db, mentions=["no terminal", "--once"])
+        self.fails(EXIT_USAGE, "top", self.db, "--interval", "0")
+
+    def top_on_a_terminal(self, rows, columns):
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        termios.tcsetwinsize(slave, (rows, columns))
+        before = termios.tcgetattr(slave)
+        # pylint: disable=consider-using-with
+        top = subprocess.Popen([cli_test_case.FREYJA, "top", self.db, "--interval", "0.1"],
+                               stdin=slave, stdout=slave, stderr=subprocess.DEVNULL)
+        self.addCleanup(self.finish, top)
+        return top, master, slave, before
+
+    def read_until(self, master, what):
+        """What the terminal shows up to and with `what`."""
+        seen = b""
+        deadline = time.monotonic() + TIMEOUT_S
+        while what not in seen:
+            ready, _, _ = select.select([master], [], [], deadline - time.monotonic())
+            self.assertTrue(ready, (what, seen[-300:]))
+            seen += os.read(master, 65536)
+        return seen
+
+    def test_top_restores_the_terminal_however_it_ends(self):
+        self.hold_with_control()
+        for ending in ("q", signal.SIGINT, signal.SIGTERM):
+            top, master, slave, before = self.top_on_a_terminal(24, 80)
+            self.assertIn(b"\x1b[?1049h", self.read_until(master, b"SEGMENT"))
+            if ending == "q":
+                os.write(master, b"q")
+            else:
+                top.send_signal(ending)
+            self.assertIn(b"\x1b[?25h", self.read_until(master, b"\x1b[?1049l"))
+            self.assertEqual(top.wait(TIMEOUT_S), 0)
+            self.assertEqual(termios.tcgetattr(slave), before)
+            os.close(slave)
+
+    def test_top_follows_the_terminals_size_and_the_stores_end(self):
+        self.hold_with_control()
+        top, master, slave, _ = self.top_on_a_terminal(24, 40)
+        self.read_until(master, b"SEGMENT")
+        termios.tcsetwinsize(slave, (50, 120))
+        top.send_signal(signal.SIGWINCH)
+        self.read_until(master, b"#" * 30)  # no bar is as long in 40 columns
+        self.close_store()
+        self.read_until(master, b"closed")
+        self.assertIsNone(top.poll())
+        os.write(master, b"q")
+        self.assertEqual(top.wait(TIMEOUT_S), 0)
+        os.close(slave)
 
     def test_wrong_combinations_are_refused(self):
         for wrong in (("--pause", "--resume"), ("--plan", "--pause"), ("--job", "3"),
