@@ -116,8 +116,9 @@ TEST_F(RememberedJobsTest, EveryJobThatDidSomethingIsThereAlsoAfterAReopen) {
 
 TEST_F(RememberedJobsTest, AFailureIsThereWithItsReason) {
   f_.MakeGarbage("k", 9);
+  engine::testing::WaitUntilIdle(*f_.store);  // nobody else is to meet the fault
   f_.machine.fs->InjectFault({.operations = {io::Operation::kWrite},
-                              .path_contains = ".data",
+                              .path_contains = ".hint",
                               .status = Status(StatusCode::kIoError, "injected")});
   EXPECT_FALSE(Must(manager_->Submit({.min_space_saving = 0.5}))->Wait().has_value());
   const auto records = Must(manager_->history().Read());
