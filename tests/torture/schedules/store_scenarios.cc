@@ -27,6 +27,9 @@ Body Deletes(const std::string& key) {
 Body Compacts(bool must_fail = false) {
   return [=](StoreWorld& world, std::size_t thread) { world.Compact(must_fail, thread); };
 }
+Body Undoes() {
+  return [](StoreWorld& world, std::size_t) { world.UndoSetUp(); };
+}
 Body Pins(const std::string& key) {
   return [key](StoreWorld& world, std::size_t thread) { world.GetPinned(key, thread); };
 }
@@ -58,7 +61,19 @@ Plan Simple(std::vector<Body> bodies) {
           .bodies = std::move(bodies),
           .absent = {},
           .batch_keys = {},
-          .batch_version = 0};
+          .batch_version = 0,
+          .keeps_replaced = false};
+}
+
+// What OneLiveOneDead leaves, compacted.
+Plan Undo(std::vector<Body> bodies) {
+  Plan plan = Simple(std::move(bodies));
+  plan.keeps_replaced = true;
+  plan.set_up = [](StoreWorld& world) {
+    OneLiveOneDead(world);
+    world.HaveCompacted();
+  };
+  return plan;
 }
 
 std::vector<std::pair<std::string, Plan>> Plans() {
@@ -103,6 +118,10 @@ std::vector<std::pair<std::string, Plan>> Plans() {
       {[](StoreWorld& world, std::size_t thread) { world.MultiGet({kKey, kGarbage}, thread); },
        Deletes(kKey), Compacts()});
   plans.emplace_back("multi-get, delete, swap", std::move(many));
+
+  plans.emplace_back("get, overwrite, undo", Undo({Gets(kKey), Puts(kKey, 2), Undoes()}));
+  plans.emplace_back("get, delete, undo", Undo({Gets(kKey), Deletes(kKey), Undoes()}));
+  plans.emplace_back("iterator, overwrite, undo", Undo({Walks(), Puts(kKey, 2), Undoes()}));
   return plans;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/schedule_point.h"
 #include "compaction/job_state.h"
+#include "compaction/undo.h"
 #include "support/history.h"
 #include "support/test_settings.h"
 
@@ -18,6 +19,7 @@ using Kind = Operation::Kind;
 constexpr const char* kPath = "/db";
 constexpr std::size_t kValueBytes = 40;
 constexpr const char* kFiller = "filler";
+constexpr std::uint64_t kJobOfSetUp = 100;
 
 Options SmallOptions() {
   Options options;
@@ -27,6 +29,12 @@ Options SmallOptions() {
   options.segment_bytes = kMinSegmentBytes;
   options.reserve_bytes = std::uint64_t{256} << 10;
   options.recovery_threads = 1;
+  return options;
+}
+
+Options OptionsFor(const StoreWorld::Plan& plan) {
+  Options options = SmallOptions();
+  if (plan.keeps_replaced) options.quarantine.keep_for = std::chrono::hours(1);
   return options;
 }
 
@@ -60,7 +68,7 @@ StoreWorld::StoreWorld(const Plan& plan, StorePlant plant, bool reopens)
                   .random = std::make_shared<support::SeededRandom>(1)};
   {
     const NobodyElse scheduler;
-    auto store = engine::Store::Open(kPath, SmallOptions(), environment_);
+    auto store = engine::Store::Open(kPath, OptionsFor(plan), environment_);
     Check(store ? Status::Ok() : store.error(), "open");
     store_ = *std::move(store);
   }
@@ -131,6 +139,15 @@ void StoreWorld::HaveMany(std::size_t keys) {
 }
 
 void StoreWorld::Seal() { Check(store_->SealActive(), "sealing"); }
+
+void StoreWorld::HaveCompacted() {
+  compaction::JobState state(kJobOfSetUp, {.min_space_saving = 0.0});
+  compaction::Step step = compaction::OnlyStep(state.config());
+  step.quarantine = true;
+  const auto report = compaction::HotSwapJob(*store_, *expiry_, events_, state, step).Run();
+  Check(report ? Status::Ok() : report.error(), "compaction of the set-up");
+  TakeBack();
+}
 
 void StoreWorld::RefuseManifests() {
   Check(store_->log().PrepareAhead(), "preparing");
@@ -272,6 +289,14 @@ void StoreWorld::Compact(bool must_fail, std::size_t thread) {
   }
   if (report && !report->ran) recorder_.Wrongly(Wrong::kOther, "nothing was compacted");
   if (plant_ != StorePlant::kNone) PlantAfterSwap(sealed);
+  TakeBack();
+}
+
+void StoreWorld::UndoSetUp() {
+  compaction::JobState state(kJobOfSetUp + 1, {}, std::make_shared<compaction::Throttle>(),
+                             kJobOfSetUp);
+  const auto report = compaction::UndoJob(*store_, events_, state).Run();
+  Check(report ? Status::Ok() : report.error(), "undo");
   TakeBack();
 }
 

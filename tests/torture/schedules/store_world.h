@@ -37,6 +37,7 @@ class StoreWorld final : public World {
     // A change that must be seen whole or not at all by a walk: these keys at this version.
     std::vector<std::string> batch_keys;
     std::uint32_t batch_version = 0;
+    bool keeps_replaced = false;  // so that it can be undone
   };
 
   // `reopens`: whether at the end the store is closed and opened again, and compared.
@@ -52,6 +53,8 @@ class StoreWorld final : public World {
   void HaveNot(const std::string& key);  // deletes it
   void HaveMany(std::size_t keys);       // one batch, of keys nobody looks at
   void Seal();
+  // A compaction that UndoSetUp takes back.
+  void HaveCompacted();
   // Fails every write to a new manifest from now on: swaps are refused at their commit.
   void RefuseManifests();
 
@@ -67,6 +70,7 @@ class StoreWorld final : public World {
   void Delete(const std::string& key, std::size_t thread);
   // One hot swap of all that is garbage, then takes back what it can.
   void Compact(bool must_fail, std::size_t thread);
+  void UndoSetUp();
   void TakeBack();
 
  private:

@@ -30,10 +30,12 @@ struct Shape {
   std::uint32_t keys;
   std::uint64_t segment_bytes;
   std::uint64_t swaps;
+  bool undoes = false;  // every fifth job
 };
 constexpr Shape kManySwaps{.keys = 384, .segment_bytes = 32 << 10, .swaps = 1000};
+constexpr Shape kUndoneSwaps{.keys = 384, .segment_bytes = 32 << 10, .swaps = 120, .undoes = true};
 constexpr Shape kLongSwaps{.keys = 8192, .segment_bytes = 512 << 10, .swaps = 60};
-constexpr Shape kOnDisk{.keys = 1024, .segment_bytes = 64 << 10, .swaps = 60};
+constexpr Shape kOnDisk{.keys = 1024, .segment_bytes = 64 << 10, .swaps = 60, .undoes = true};
 
 Options OptionsFor(const Shape& shape) {
   Options options;
@@ -41,6 +43,8 @@ Options OptionsFor(const Shape& shape) {
   options.scheduler.enabled = false;
   options.sync = Sync::kNone;
   options.segment_bytes = shape.segment_bytes;
+  // Room for the latest jobs.
+  if (shape.undoes) options.quarantine.max_bytes = 16 * shape.segment_bytes;
   return options;
 }
 
@@ -58,7 +62,7 @@ void RunOn(Result<std::unique_ptr<KVStore>> store, const Shape& shape, std::uint
     return;
   }
   SwapLoad load(**store, shape.keys, seed, report);
-  load.Run(shape.swaps, deadline);
+  load.Run(shape.swaps, shape.undoes, deadline);
   load.CheckFinalState();
   if (const Status closed = (*store)->Close(); !closed.ok()) {
     report.Violation(Wrong::kOther, "close: " + closed.ToString());
@@ -72,6 +76,7 @@ void RunSwaps(const Settings& settings, Report& report) {
   std::uint64_t seed = settings.seed;
   do {
     RunOn(OpenInMemory(kManySwaps), kManySwaps, seed++, deadline, report);
+    RunOn(OpenInMemory(kUndoneSwaps), kUndoneSwaps, seed++, deadline, report);
     RunOn(OpenInMemory(kLongSwaps), kLongSwaps, seed++, deadline, report);
     const auto directory =
         settings.directory / ("freyja-swaps-" + std::to_string(std::random_device()()));
@@ -82,7 +87,7 @@ void RunSwaps(const Settings& settings, Report& report) {
   report.NotModelled("swaps: which thread runs when is the machine's choice, not the seed's");
 }
 
-void SwapLoad::Run(std::uint64_t swaps, const Deadline& deadline) {
+void SwapLoad::Run(std::uint64_t swaps, bool undoes, const Deadline& deadline) {
   std::vector<std::thread> threads;
   for (std::uint32_t writer = 0; writer < kWriters; ++writer) {
     threads.emplace_back([this, writer] { WriteLoop(writer); });
@@ -93,6 +98,7 @@ void SwapLoad::Run(std::uint64_t swaps, const Deadline& deadline) {
   threads.emplace_back([this] { IterateLoop(); });
   HotSwapCompactor compactor(store_, {.min_space_saving = 0.1, .seal_active = true});
   std::uint64_t done = 0;
+  std::uint64_t undone = 0;
   while (done < swaps && !stop_ && !deadline.over()) {
     const auto outcome = compactor.Compact();
     if (!outcome) {
@@ -100,10 +106,22 @@ void SwapLoad::Run(std::uint64_t swaps, const Deadline& deadline) {
       break;
     }
     done += outcome->ran ? 1 : 0;
+    if (undoes && outcome->ran && done % 5 == 0 && Undo(compactor, outcome->job_id)) ++undone;
   }
   stop_ = true;
   for (auto& thread : threads) thread.join();
-  report_.Count("swaps", done);
+  report_.Count("swaps", done + undone);
+  report_.Count("swaps_undone", undone);
+}
+
+// False if the job was too large to be kept.
+bool SwapLoad::Undo(HotSwapCompactor& compactor, std::uint64_t job_id) {
+  const auto outcome = compactor.Undo(job_id);
+  if (outcome) return true;
+  if (outcome.error().code() != StatusCode::kNotFound) {
+    Wrongly(Wrong::kOther, "undo: " + outcome.error().ToString());
+  }
+  return false;
 }
 
 void SwapLoad::CheckFinalState() {

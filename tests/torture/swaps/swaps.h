@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "freyja/compaction.h"
 #include "freyja/kv_store.h"
 #include "torture/report.h"
 
@@ -25,11 +26,13 @@ class SwapLoad {
       : store_(store), seed_(seed), report_(report), keys_(keys) {}
 
   // Until so many swaps are done, or the deadline is over, or something is wrong.
-  void Run(std::uint64_t swaps, const Deadline& deadline);
+  // `undoes`: every fifth compaction is taken back, too.
+  void Run(std::uint64_t swaps, bool undoes, const Deadline& deadline);
   // With all writers gone: the store holds exactly the last versions.
   void CheckFinalState();
 
  private:
+  bool Undo(HotSwapCompactor& compactor, std::uint64_t job_id);
   // One key's versions: begun before a write is called, acknowledged after it returned.
   struct KeyState {
     std::atomic<std::uint64_t> begun{0};

@@ -23,7 +23,9 @@ TEST(SwapsTest, NoReadIsMissedOrStaleThroughOverAThousandSwaps) {
   RunSwaps(settings, report);
   report.Print(std::cout);
   EXPECT_EQ(report.Problems(), "");
-  EXPECT_EQ(report.figure("swaps"), 1120u);
+  const std::uint64_t undone = report.figure("swaps_undone");
+  EXPECT_EQ(report.figure("swaps") - undone, 1240u);
+  EXPECT_GT(undone, 20u);
   EXPECT_GT(report.figure("reads_during_swap"), 0u);
   EXPECT_GT(report.figure("iterations"), 0u);
 }
@@ -53,7 +55,7 @@ class SabotageTest : public ::testing::Test {
       for (std::uint32_t i = 0; !stop.load(); ++i) act(i % kKeys);
     });
     SwapLoad load(*store_, kKeys, 3, report_);
-    load.Run(1'000'000, Deadline(Settings{}));
+    load.Run(1'000'000, false, Deadline(Settings{}));
     stop.store(true);
     saboteur.join();
   }
