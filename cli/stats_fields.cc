@@ -140,6 +140,7 @@ Json SegmentJson(const SegmentInfo& segment) {
       {"lowest_sequence", segment.lowest_sequence},
       {"highest_sequence", segment.highest_sequence},
       {"pins", segment.pins},
+      {"retired_ms", segment.retired_for.count()},
   };
 }
 

@@ -34,7 +34,8 @@ struct SegmentInfo {
   std::uint64_t dead_bytes = 0;  // record_bytes - live_bytes
   std::uint64_t lowest_sequence = 0;
   std::uint64_t highest_sequence = 0;
-  std::uint64_t pins = 0;  // pinned reads that hold the segment
+  std::uint64_t pins = 0;                    // pinned reads that hold the segment
+  std::chrono::milliseconds retired_for{0};  // since it was replaced; 0 in other states
 };
 
 // Of the operations of one kind, one in kLatencySampleInterval of each thread is measured.

@@ -92,7 +92,7 @@ Result<CompactionReport> HotSwapCompactor::Compact() {
 
 Result<CompactionPlan> HotSwapCompactor::Plan() const {
   try {
-    return store_.parts().jobs.DryRun(config_);
+    return store_.parts().Plan(config_);
   } catch (const std::exception& error) {
     return std::unexpected(Status(StatusCode::kOutOfMemory, error.what()));
   }

@@ -3,6 +3,7 @@
 // scheduler_rate_test.cc, "fills the disk" FullDiskTest of compaction.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 
@@ -11,6 +12,8 @@
 namespace freyja {
 namespace {
 
+using api::testing::kKeys;
+using api::testing::kStore;
 using std::chrono::milliseconds;
 using ComplaintsTest = api::testing::SchedulerTest;
 
@@ -85,23 +88,106 @@ TEST_F(ComplaintsTest, ItFillsTheDisk) {
   ExpectValues();
 }
 
-TEST_F(ComplaintsTest, NoSpaceComesBackAndNobodySaysWhy) {
-  options_.scheduler.enabled = false;
-  Open();
+// For every reason for which dead bytes stay, a segment, and what the plan says of it.
+class WhyTest : public ComplaintsTest {
+ protected:
+  WhyTest() {
+    options_.scheduler.enabled = false;
+    options_.quarantine.keep_for = std::chrono::hours(1);
+    Open();
+  }
+  std::string WhyAll(const HotSwapConfig& config = {.min_space_saving = 0.5}) const {
+    const auto plan = HotSwapCompactor(*store_, config).Plan();
+    if (!plan) return plan.error().ToString();
+    std::string all = plan->reason + "\n";
+    for (const SegmentPlan& segment : plan->segments) {
+      EXPECT_EQ(segment.chosen, segment.reason.empty()) << segment.id;
+      all += segment.reason + "\n";
+    }
+    return all;
+  }
+  // Without a compaction: of no segment all is dead.
+  void Seal() { EXPECT_FALSE(Compact({.min_space_saving = 1, .seal_active = true}).ran); }
+  CompactionReport Compact(const HotSwapConfig& config) {
+    return HotSwapCompactor(*store_, config).Compact().value();
+  }
+};
+
+TEST_F(WhyTest, ReadersHoldIt) {
   Overwrite(3);
   const auto pin = store_->GetPinned("key0");
   ASSERT_TRUE(pin.has_value() && pin->has_value());
-  HotSwapCompactor(*store_, {.min_space_saving = 0, .seal_active = true}).Compact().value();
+  const std::uint64_t job = Compact({.min_space_saving = 0, .seal_active = true}).job_id;
+  ASSERT_TRUE(HotSwapCompactor(*store_).EndQuarantine(job).ok());
+  EXPECT_TRUE(WhyAll().contains("s ago; 1 pinned reads hold its file")) << WhyAll();
+}
+
+TEST_F(WhyTest, ItIsInQuarantine) {
+  Overwrite(3);
+  const std::uint64_t job = Compact({.min_space_saving = 0, .seal_active = true}).job_id;
+  const std::string why = "quarantined until 2023-11-14 23:13:20 UTC, so that job " +
+                          std::to_string(job) + " can be undone";
+  EXPECT_TRUE(WhyAll().contains(why)) << WhyAll();
+}
+
+TEST_F(WhyTest, TombstonesInItAreNeeded) {
+  ASSERT_TRUE(store_->Put("lives", "on").ok());
   Overwrite(1);
-  ASSERT_TRUE(store_->Delete("key1").has_value());
-  const auto plan = HotSwapCompactor(*store_, {.min_space_saving = 0.99}).Plan();
-  ASSERT_TRUE(plan.has_value());
-  bool pinned = false;
-  for (const SegmentPlan& segment : plan->segments) {
-    EXPECT_EQ(segment.chosen, segment.reason.empty()) << segment.id;
-    pinned = pinned || segment.reason.find("pinned") != std::string::npos;
+  Seal();
+  for (int key = 0; key < kKeys; ++key) {
+    ASSERT_TRUE(store_->Delete("key" + std::to_string(key)).has_value());
   }
-  EXPECT_TRUE(pinned);
+  ASSERT_TRUE(store_->Put("other", std::string(60'000, 'x')).ok());
+  Seal();
+  const auto segments = store_->GetSegments();
+  const auto deletes = std::ranges::find_if(
+      segments, [](const SegmentInfo& segment) { return segment.tombstones != 0; });
+  ASSERT_NE(deletes, segments.end());
+  const std::string why = WhyAll({.min_space_saving = 0.01, .segments = {deletes->id}});
+  EXPECT_TRUE(why.contains("its tombstones are still needed: segment ")) << why;
+  EXPECT_TRUE(why.contains("holds what they hide")) << why;
+}
+
+TEST_F(WhyTest, TooLittleIsDead) {
+  Overwrite(3);
+  EXPECT_TRUE(WhyAll({.min_space_saving = 1, .seal_active = true}).contains("below the threshold"))
+      << WhyAll();
+}
+
+TEST_F(WhyTest, ItIsStillWrittenTo) {
+  Overwrite(3);
+  EXPECT_TRUE(WhyAll().contains("active: only sealed segments are compacted")) << WhyAll();
+}
+
+TEST_F(WhyTest, JobsFail) {
+  options_.scheduler.enabled = true;
+  options_.scheduler.backoff_first = options_.scheduler.backoff_cap = std::chrono::minutes(5);
+  store_.reset();
+  Open();
+  fs_->InjectFault({.operations = {io::Operation::kWrite},
+                    .path_contains = ".hint",
+                    .status = Status(StatusCode::kIoError, "injected"),
+                    .sticky = true});
+  Overwrite(8);
+  ASSERT_TRUE(Wait([&] { return store_->GetStats().compaction_failures_in_a_row != 0; }));
+  ASSERT_TRUE(Wait([&] { return store_->GetStats().scheduler.backoff.count() != 0; }));
+  const std::string why = WhyAll();
+  EXPECT_TRUE(why.contains("the last 1 jobs failed")) << why;
+  EXPECT_TRUE(why.contains("injected")) << why;
+  EXPECT_TRUE(why.contains("tries again in")) << why;
+}
+
+TEST_F(WhyTest, ARecordInItIsDamaged) {
+  Overwrite(1);
+  ASSERT_TRUE(store_->Put("key0", Value(0)).ok());
+  Seal();
+  const auto segments = store_->GetSegments();
+  const auto half_dead = std::ranges::find_if(
+      segments, [](const SegmentInfo& segment) { return segment.dead_bytes != 0; });
+  ASSERT_NE(half_dead, segments.end());
+  ASSERT_TRUE(fs_->Corrupt(kStore / half_dead->file, 100, std::byte{0xFF}).ok());
+  ASSERT_FALSE(HotSwapCompactor(*store_, {.min_space_saving = 0}).Compact().has_value());
+  EXPECT_TRUE(WhyAll().contains("a record in it does not verify")) << WhyAll();
 }
 
 }  // namespace

@@ -126,7 +126,7 @@ Result<Json> ControlService::GetStatus(const Json& arguments) {
 
 Result<Json> ControlService::Plan(const Json& arguments) {
   FREYJA_ASSIGN_OR_RETURN(const HotSwapConfig config, ConfigIn(arguments));
-  FREYJA_ASSIGN_OR_RETURN(const CompactionPlan plan, parts_.jobs.DryRun(config));
+  FREYJA_ASSIGN_OR_RETURN(const CompactionPlan plan, parts_.Plan(config));
   return control::ToJson(plan);
 }
 

@@ -1,6 +1,9 @@
 #include "api/store_parts.h"
 
 #include <chrono>
+#include <string>
+
+#include "base/status_macros.h"
 
 namespace freyja::api {
 namespace {
@@ -29,6 +32,16 @@ Stats StoreParts::GetStats() const {
   stats.latency.reads_compacting = Summarise(latencies.Counts(Kind::kRead, true));
   stats.latency.writes_compacting = Summarise(latencies.Counts(Kind::kWrite, true));
   return stats;
+}
+
+Result<CompactionPlan> StoreParts::Plan(const HotSwapConfig& config) {
+  FREYJA_ASSIGN_OR_RETURN(CompactionPlan plan, jobs.DryRun(config));
+  const SchedulerStats by_itself = scheduler.stats();
+  if (by_itself.running && by_itself.backoff.count() > 0) {
+    plan.reason += "; the scheduler (" + by_itself.decision + ") tries again in " +
+                   std::to_string(by_itself.backoff.count()) + " ms";
+  }
+  return plan;
 }
 
 }  // namespace freyja::api

@@ -32,6 +32,8 @@ struct StoreParts {
 
   // With what the scheduler and the latency sampler know.
   Stats GetStats() const;
+  // Of a job with that config, with what the scheduler says about its own.
+  Result<CompactionPlan> Plan(const HotSwapConfig& config);
 
   compaction::EventDispatcher events;
   std::unique_ptr<engine::Store> store;

@@ -32,14 +32,33 @@ std::string FormatUtc(std::uint64_t ms_since_epoch) {
 
 // What is being retired now is held by somebody; that is why its bytes are still there.
 std::string JobManager::WhyRetiredStays(const SegmentInfo& segment) const {
+  const std::string compacted =
+      "compacted " + std::to_string(segment.retired_for.count() / 1000) + " s ago; ";
   if (segment.pins != 0) {
-    return "compacted; " + std::to_string(segment.pins) + " pinned reads hold its file";
+    return compacted + std::to_string(segment.pins) + " pinned reads hold its file";
   }
   const std::size_t snapshots = store_.publisher().open_snapshots();
   if (snapshots != 0) {
-    return "compacted; " + std::to_string(snapshots) + " open iterators hold its file";
+    return compacted + std::to_string(snapshots) + " open iterators hold its file";
   }
-  return "compacted; its file goes as soon as the reads under way have ended";
+  return compacted + "its file goes as soon as the reads under way have ended";
+}
+
+std::string JobManager::WhyUnavailable(std::uint64_t id) const {
+  std::string why = "outside of what the job may take";
+  store_.segments().ForEach([&](const engine::Segment& segment) {
+    if (segment.id() != id) return;
+    if (segment.damaged()) why = "a record in it does not verify: left alone until the next open";
+    if (segment.mapping().faulted()) why = "the disk failed to read it: left alone";
+  });
+  return why;
+}
+
+// Found by asking the rule again.
+std::string JobManager::WhyTombstonesStay(std::uint64_t id, const Plan& plan) const {
+  std::string why(PassOverName(PassOver::kTombstonesNeeded));
+  const auto keeper = KeeperOfTombstones(store_, plan, id);
+  return keeper ? why + ": segment " + std::to_string(*keeper) + " holds what they hide" : why;
 }
 
 std::string JobManager::WhyQuarantined(std::uint64_t id) const {
@@ -75,6 +94,10 @@ Result<CompactionPlan> JobManager::DryRun(const HotSwapConfig& config) {
   plan.disk_bytes_needed = survey.plan.disk_bytes;
   // Outputs are written once and read once more to verify them.
   plan.estimated_time = EstimateTime(plan.bytes_read + 2 * plan.bytes_written, BytesPerSecond());
+  if (const std::uint64_t failed = store_.totals().failures_in_a_row.load(); failed != 0) {
+    plan.reason += "; the last " + std::to_string(failed) +
+                   " jobs failed: " + store_.health().error().ToString();
+  }
   for (const SegmentInfo& segment : store_.GetSegments()) {
     SegmentPlan entry{.id = segment.id,
                       .record_bytes = segment.record_bytes,
@@ -98,8 +121,11 @@ std::string JobManager::WhyNot(const SegmentInfo& segment, const Survey& survey,
   if (!scope.only.empty() && !scope.only.contains(segment.id)) return "was not asked for";
   const auto& others = survey.plan.passed_over;
   const auto why = std::ranges::find(others, segment.id, &PassedOver::id);
-  if (why != others.end()) return std::string(PassOverName(why->reason));
-  return std::string(PassOverName(PassOver::kUnavailable));
+  if (why == others.end() || why->reason == PassOver::kUnavailable) {
+    return WhyUnavailable(segment.id);
+  }
+  if (why->reason == PassOver::kTombstonesNeeded) return WhyTombstonesStay(segment.id, survey.plan);
+  return std::string(PassOverName(why->reason));
 }
 
 }  // namespace freyja::compaction

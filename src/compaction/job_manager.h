@@ -56,6 +56,8 @@ class JobManager {
                      const PlanScope& scope) const;
   std::string WhyRetiredStays(const SegmentInfo& segment) const;
   std::string WhyQuarantined(std::uint64_t id) const;
+  std::string WhyUnavailable(std::uint64_t id) const;
+  std::string WhyTombstonesStay(std::uint64_t id, const Plan& plan) const;
   // What jobs have managed so far, or the limit; 0: not known.
   std::uint64_t BytesPerSecond() const;
   void Run() FREYJA_EXCLUDES(mutex_);

@@ -1,6 +1,7 @@
 #include "compaction/survey.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/status_macros.h"
@@ -69,6 +70,35 @@ std::vector<SegmentFacts> GatherFacts(engine::Store& store, const PlanScope& sco
   return facts;
 }
 
+// The tombstones of a sealed segment, as the rule wants them, and their lengths in bytes.
+struct Tombstones {
+  std::vector<TombstoneRule::Candidate> candidates;
+  std::vector<std::uint64_t> bytes;
+};
+std::optional<Tombstones> TombstonesOf(engine::Store& store, const format::Manifest& manifest,
+                                       std::uint64_t id) {
+  const auto sealed = std::ranges::find(manifest.sealed, id, &format::SealedSegment::id);
+  if (sealed == manifest.sealed.end()) return std::nullopt;
+  const auto entries =
+      engine::ReadHintEntries(store.directory(), engine::HintHeaderOf(store.uuid(), *sealed));
+  if (!entries) return std::nullopt;
+  Tombstones tombstones;
+  for (const format::HintEntry& entry : *entries) {
+    if (!entry.is_tombstone) continue;
+    tombstones.candidates.push_back({.hash = entry.hash, .sequence = entry.sequence});
+    tombstones.bytes.push_back(std::uint64_t{entry.length_units} * format::kRecordAlignment);
+  }
+  return tombstones;
+}
+
+// As if the segment were one more victim of the plan.
+TombstoneRule RuleWith(engine::Store& store, const format::Manifest& manifest, const Plan& plan,
+                       std::uint64_t id) {
+  std::set<std::uint64_t> victims(plan.victims.begin(), plan.victims.end());
+  victims.insert(id);
+  return {store.directory(), manifest, std::move(victims)};
+}
+
 // The plan takes every tombstone of a segment with older neighbours for needed. Where that
 // alone keeps a segment out, the rule itself is asked.
 void DiscountDroppableTombstones(engine::Store& store, double min_space_saving, const Plan& plan,
@@ -80,30 +110,28 @@ void DiscountDroppableTombstones(engine::Store& store, double min_space_saving, 
     const double share =
         static_cast<double>(segment.tombstone_bytes) / static_cast<double>(segment.record_bytes);
     if (chosen || segment.tombstone_bytes == 0 || share < min_space_saving / 2) continue;
-    const auto sealed = std::ranges::find(manifest.sealed, segment.id, &format::SealedSegment::id);
-    if (sealed == manifest.sealed.end()) continue;
-    const auto entries =
-        engine::ReadHintEntries(store.directory(), engine::HintHeaderOf(store.uuid(), *sealed));
-    if (!entries) continue;
-
-    std::set<std::uint64_t> victims(plan.victims.begin(), plan.victims.end());
-    victims.insert(segment.id);
-    TombstoneRule rule(store.directory(), manifest, std::move(victims));
-    std::vector<TombstoneRule::Candidate> candidates;
-    std::vector<std::uint64_t> bytes;
-    for (const format::HintEntry& entry : *entries) {
-      if (!entry.is_tombstone) continue;
-      candidates.push_back({.hash = entry.hash, .sequence = entry.sequence});
-      bytes.push_back(std::uint64_t{entry.length_units} * format::kRecordAlignment);
-    }
-    const std::vector<bool> may_drop = rule.MayDrop(candidates);
+    const auto tombstones = TombstonesOf(store, manifest, segment.id);
+    if (!tombstones) continue;
+    const std::vector<bool> may_drop =
+        RuleWith(store, manifest, plan, segment.id).MayDrop(tombstones->candidates);
     for (std::size_t i = 0; i < may_drop.size(); ++i) {
-      if (may_drop[i]) segment.tombstone_bytes -= std::min(segment.tombstone_bytes, bytes[i]);
+      if (!may_drop[i]) continue;
+      segment.tombstone_bytes -= std::min(segment.tombstone_bytes, tombstones->bytes[i]);
     }
   }
 }
 
 }  // namespace
+
+std::optional<std::uint64_t> KeeperOfTombstones(engine::Store& store, const Plan& plan,
+                                                std::uint64_t id) {
+  const format::Manifest manifest = store.manifest().Current();
+  const auto tombstones = TombstonesOf(store, manifest, id);
+  if (!tombstones) return std::nullopt;
+  TombstoneRule rule = RuleWith(store, manifest, plan, id);
+  rule.MayDrop(tombstones->candidates);
+  return rule.keeper();
+}
 
 Result<Survey> SurveyStore(engine::Store& store, const PlanScope& scope) {
   Survey survey;

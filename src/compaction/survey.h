@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -36,6 +37,11 @@ struct Survey {
 
 // Reads hints where only the tombstone rule can say whether there is a gain. Changes nothing.
 Result<Survey> SurveyStore(engine::Store& store, const PlanScope& scope);
+
+// A segment for whose sake tombstones of the sealed segment `id` must stay, if the plan does not
+// take it. Reads hints. None if there is none, or it can't be told.
+std::optional<std::uint64_t> KeeperOfTombstones(engine::Store& store, const Plan& plan,
+                                                std::uint64_t id);
 
 // Bytes that committing a manifest may need beside the outputs.
 inline constexpr std::uint64_t kManifestRoom = std::uint64_t{64} << 10;

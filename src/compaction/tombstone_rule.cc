@@ -12,8 +12,7 @@
 namespace freyja::compaction {
 
 void TombstoneRule::KeepHidden(const format::SealedSegment& segment,
-                               std::span<const Candidate> candidates,
-                               std::vector<bool>& may_drop) const {
+                               std::span<const Candidate> candidates, std::vector<bool>& may_drop) {
   const auto older_here = [&](std::size_t i) {
     return may_drop[i] && candidates[i].sequence > segment.lowest_sequence;
   };
@@ -37,12 +36,15 @@ void TombstoneRule::KeepHidden(const format::SealedSegment& segment,
   const auto entries = engine::ReadHintEntries(directory_, hint);
   if (!entries) {
     for (const auto& [hash, i] : suspects) may_drop[i] = false;
+    keeper_ = segment.id;
     return;
   }
   for (const format::HintEntry& entry : *entries) {
     const auto [first, last] = suspects.equal_range(entry.hash);
     for (auto it = first; it != last; ++it) {
-      if (entry.sequence < candidates[it->second].sequence) may_drop[it->second] = false;
+      if (entry.sequence >= candidates[it->second].sequence) continue;
+      may_drop[it->second] = false;
+      keeper_ = segment.id;
     }
   }
 }

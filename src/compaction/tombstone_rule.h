@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <span>
 #include <vector>
@@ -36,18 +37,22 @@ class TombstoneRule {
   // For each candidate whether it may be dropped.
   std::vector<bool> MayDrop(std::span<const Candidate> candidates);
 
+  // A segment for which one of them was kept, if any was for a segment's sake.
+  std::optional<std::uint64_t> keeper() const { return keeper_; }
+
   // At the commit: segments that the manifest lists only since this rule looked, the job's
   // own outputs aside, must hold higher numbers than all that was dropped; else kAborted.
   Status Recheck(const format::Manifest& now) const;
 
  private:
   void KeepHidden(const format::SealedSegment& segment, std::span<const Candidate> candidates,
-                  std::vector<bool>& may_drop) const;
+                  std::vector<bool>& may_drop);
 
   engine::Directory& directory_;
   const format::Manifest manifest_;
   const std::set<std::uint64_t> victims_;
   std::uint64_t highest_dropped_ = 0;
+  std::optional<std::uint64_t> keeper_;
 };
 
 }  // namespace freyja::compaction

@@ -94,6 +94,7 @@ void VisitFields(Visit& visit, S& s) {
   visit("lowest_sequence", s.lowest_sequence);
   visit("highest_sequence", s.highest_sequence);
   visit("pins", s.pins);
+  visit("retired_for", s.retired_for);
 }
 
 template <class Visit, Of<HotSwapConfig> S>

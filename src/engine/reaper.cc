@@ -1,6 +1,7 @@
 #include "engine/reaper.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 namespace freyja::engine {
@@ -15,7 +16,11 @@ void Reaper::Retire(std::span<Segment* const> segments, bool keep_files,
   base::MutexLock lock(mutex_);
   waiting_.reserve(waiting_.size() + segments.size());
   // State before stamp: one who sees another state under an epoch guard is waited for.
-  for (Segment* segment : segments) segment->set_state(SegmentState::kRetired);
+  const auto now = std::chrono::steady_clock::now();
+  for (Segment* segment : segments) {
+    segment->set_retired_at(now);
+    segment->set_state(SegmentState::kRetired);
+  }
   FREYJA_SCHEDULE_POINT("segment.retire");
   const std::uint64_t stamp = epochs_.Advance();
   for (Segment* segment : segments) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -77,6 +78,10 @@ class Segment {
   bool damaged() const { return damaged_.load(); }
   void set_damaged() { damaged_.store(true); }
 
+  // When it was retired; to be read once the state says so.
+  std::chrono::steady_clock::time_point retired_at() const { return retired_at_.load(); }
+  void set_retired_at(std::chrono::steady_clock::time_point time) { retired_at_.store(time); }
+
   // A sealed segment's entry of the manifest; set before the state becomes kSealed.
   const format::SealedSegment& sealed() const { return sealed_; }
   void set_sealed(const format::SealedSegment& sealed) { sealed_ = sealed; }
@@ -106,6 +111,7 @@ class Segment {
   std::atomic<std::uint64_t> pins_{0};
   std::atomic<SegmentState> state_{SegmentState::kPrepared};
   std::atomic<bool> damaged_{false};
+  std::atomic<std::chrono::steady_clock::time_point> retired_at_{};
 };
 
 }  // namespace freyja::engine

@@ -44,6 +44,10 @@ SegmentInfo Store::Describe(const Segment& segment) const {
   // Counters move while they are read; a difference below zero is none.
   info.dead_bytes = info.record_bytes - std::min(info.record_bytes, info.live_bytes);
   info.pins = segment.pins();
+  if (info.state == SegmentState::kRetired) {
+    info.retired_for = std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::steady_clock::now() - segment.retired_at());
+  }
   return info;
 }
 
