@@ -164,8 +164,8 @@ TEST_F(WhyTest, JobsFail) {
   options_.scheduler.backoff_first = options_.scheduler.backoff_cap = std::chrono::minutes(5);
   store_.reset();
   Open();
-  fs_->InjectFault({.operations = {io::Operation::kWrite},
-                    .path_contains = ".hint",
+  fs_->InjectFault({.operations = {io::Operation::kRead},  // of all, only jobs do that
+                    .path_contains = ".data",
                     .status = Status(StatusCode::kIoError, "injected"),
                     .sticky = true});
   Overwrite(8);
