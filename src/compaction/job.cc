@@ -135,6 +135,11 @@ std::uint64_t HotSwapJob::TotalOfAllSteps() const {
 
 Status HotSwapJob::Copy() {
   state_.SetPhase("copying");
+  std::uint64_t resident = 0;
+  for (const engine::PinnedSegment& victim : victims_) {
+    resident += victim->mapping().ResidentBytes();
+  }
+  was_cached_ = resident >= bytes_before_ / 2;
   for (const engine::PinnedSegment& victim : victims_) FREYJA_RETURN_IF_ERROR(CopyVictim(*victim));
   return ResolveHiders();
 }
@@ -278,6 +283,8 @@ Status HotSwapJob::SealOutputs() {
     FREYJA_RETURN_IF_ERROR(CheckStop());
     FREYJA_RETURN_IF_ERROR(output.writer->Verify());
     FREYJA_RETURN_IF_ERROR(output.writer->MoveIntoPlace());
+    // Data that nobody reads must not push out of the page cache what somebody does.
+    if (!was_cached_) output.writer->DropCache();
     bytes_after_ += output.writer->sealed().data_bytes;
     bytes_verified_ += output.writer->sealed().data_bytes;
     FREYJA_RETURN_IF_ERROR(PaceCopy());

@@ -100,7 +100,8 @@ class HotSwapJob final : public HotSwap {
   std::optional<engine::Reserve::Loan> loan_;  // for outputs that fit in no other space
   std::unique_ptr<TombstoneRule> rule_;
   std::vector<Hider> hiders_;
-  std::uint64_t covered_ = 0;                    // F
+  std::uint64_t covered_ = 0;  // F
+  bool was_cached_ = true;     // most of what the victims hold, before it was read
   std::vector<format::QuarantinedJob> evicted_;  // for which quarantine has no room any more
   std::uint64_t bytes_verified_ = 0;
   std::vector<std::uint64_t> output_ids_;

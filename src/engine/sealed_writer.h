@@ -51,6 +51,8 @@ class SealedWriter {
   Status Verify();
   // Renames from the temporary directory. The caller syncs the directory afterwards.
   Status MoveIntoPlace();
+  // The page cache need not keep the data file.
+  void DropCache() { file_->DropCache(); }
   // After MoveIntoPlace.
   Result<std::unique_ptr<Segment>> Map();
   // Removes the files, as far as that can be done.

@@ -50,6 +50,8 @@ class Mapping {
   virtual void Populate(std::uint64_t offset, std::uint64_t length) = 0;
   // Says that access will be random (no read-ahead).
   virtual void AdviseRandom() = 0;
+  // How much of it is in memory now; all of it where that can't be told.
+  virtual std::uint64_t ResidentBytes() const = 0;
 
  protected:
   Mapping() = default;

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "io/fault_guard.h"
 #include "io/posix_io.h"
@@ -43,6 +44,15 @@ class PosixMapping final : public Mapping {
 
   void AdviseRandom() override {
     if (size_ > 0) ::madvise(data_, size_, MADV_RANDOM);
+  }
+
+  std::uint64_t ResidentBytes() const override {
+    const std::uint64_t page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+    std::vector<unsigned char> pages((size_ + page - 1) / page);
+    if (size_ == 0 || ::mincore(data_, size_, pages.data()) != 0) return size_;
+    const auto resident =
+        std::ranges::count_if(pages, [](unsigned char p) { return (p & 1) != 0; });
+    return std::min<std::uint64_t>(size_, static_cast<std::uint64_t>(resident) * page);
   }
 
  private:
