@@ -2,6 +2,9 @@
 
 #include <chrono>
 
+#include "base/status_macros.h"
+#include "compaction/undo.h"
+
 namespace freyja::api {
 namespace {
 
@@ -29,6 +32,15 @@ Stats StoreParts::GetStats() const {
   stats.latency.reads_compacting = Summarise(latencies.Counts(Kind::kRead, true));
   stats.latency.writes_compacting = Summarise(latencies.Counts(Kind::kWrite, true));
   return stats;
+}
+
+std::vector<QuarantinedJob> StoreParts::GetQuarantine() const {
+  return compaction::DescribeQuarantine(store->manifest().Current());
+}
+
+Status StoreParts::EndQuarantine(std::uint64_t job_id) {
+  FREYJA_RETURN_IF_ERROR(store->CheckWritable());
+  return store->quarantine().GiveUp(job_id);
 }
 
 }  // namespace freyja::api

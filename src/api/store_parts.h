@@ -1,8 +1,10 @@
 // What stands behind a KVStore: the engine and the compactions that run on it.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <vector>
 
 #include "api/control_service.h"
 #include "compaction/events.h"
@@ -32,6 +34,9 @@ struct StoreParts {
 
   // With what the scheduler and the latency sampler know.
   Stats GetStats() const;
+  // As of HotSwapCompactor, but they may throw std::bad_alloc.
+  std::vector<QuarantinedJob> GetQuarantine() const;
+  Status EndQuarantine(std::uint64_t job_id);
 
   compaction::EventDispatcher events;
   std::unique_ptr<engine::Store> store;
