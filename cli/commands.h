@@ -26,6 +26,10 @@ void AddDirectory(CLI::App& command, std::string* directory);
 // A size like 64MiB; 0 unless it is given.
 CLI::Option* AddSize(CLI::App& command, const std::string& name, std::uint64_t* bytes,
                      const std::string& help);
+// A time like 90s, 30m, 12h or 7d, a number of seconds without a unit; from one second to a
+// hundred years.
+CLI::Option* AddDuration(CLI::App& command, const std::string& name, std::uint64_t* seconds,
+                         const std::string& help);
 void AddSegmentSize(CLI::App& command, std::uint64_t* segment_bytes);
 
 }  // namespace freyja::cli

@@ -1,11 +1,25 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <map>
 
 #include "commands.h"
 #include "freyja/options.h"
 
 namespace freyja::cli {
+namespace {
+
+constexpr std::uint64_t kLongestSeconds = std::uint64_t{100} * 365 * 24 * 60 * 60;
+
+// Asked before those that are added earlier.
+CLI::Validator NotNegative() {
+  return {[](const std::string& text) -> std::string {
+            return text.starts_with('-') ? text + " is negative" : "";
+          },
+          ""};
+}
+
+}  // namespace
 
 CLI::Validator NumberWithin(double least, double most) {
   return {[least, most](const std::string& text) -> std::string {
@@ -24,13 +38,21 @@ void AddDirectory(CLI::App& command, std::string* directory) {
 
 CLI::Option* AddSize(CLI::App& command, const std::string& name, std::uint64_t* bytes,
                      const std::string& help) {
-  const auto no_minus = [](const std::string& text) {
-    return text.starts_with('-') ? text + " is negative" : std::string();
-  };
   return command.add_option(name, *bytes, help)
       ->transform(CLI::AsSizeValue(false))
-      ->transform(CLI::Validator(no_minus, ""))  // asked first
+      ->transform(NotNegative())
       ->type_name("SIZE");
+}
+
+CLI::Option* AddDuration(CLI::App& command, const std::string& name, std::uint64_t* seconds,
+                         const std::string& help) {
+  static const std::map<std::string, std::uint64_t> kUnits = {
+      {"s", 1}, {"m", 60}, {"h", 60 * 60}, {"d", 24 * 60 * 60}};
+  return command.add_option(name, *seconds, help)
+      ->transform(CLI::AsNumberWithUnit(kUnits))
+      ->transform(NotNegative())
+      ->check(CLI::Range(std::uint64_t{1}, kLongestSeconds))
+      ->type_name("DURATION");
 }
 
 void AddSegmentSize(CLI::App& command, std::uint64_t* segment_bytes) {

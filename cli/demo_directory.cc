@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -37,7 +38,9 @@ bool IsStoreFileName(std::string_view name) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
   });
   if (numbered) return extension.starts_with(".data") || extension.starts_with(".hint");
-  return stem == "MANIFEST" || name == "LOCK" || name == "RESERVE" || name == kMarkName;
+  static constexpr std::array<std::string_view, 5> kOthers = {"LOCK", "RESERVE", "HISTORY",
+                                                              "HISTORY.tmp", kMarkName};
+  return stem == "MANIFEST" || std::ranges::find(kOthers, name) != kOthers.end();
 }
 
 // The files in `directory`; kAlreadyExists if one of them isn't a demo store's.

@@ -93,7 +93,7 @@ int Dump(const DumpOptions& options, KVStore& store) {
 
 int RunDump(const DumpOptions& options) {
   const InterruptGuard guard;
-  return WithStore(options.directory, Access::kRead, 0,
+  return WithStore(options.directory, Access::kRead, {},
                    [&](KVStore& store) { return Dump(options, store); });
 }
 

@@ -21,7 +21,7 @@ int RunStats(const InspectionOptions& options) {
   if (options.json && !options.format.empty() && options.format != "json") {
     throw CLI::ValidationError("--json and --format " + options.format + " contradict each other");
   }
-  return WithStoreOrControl(options.directory, Access::kRead, 0, [&](auto& store) {
+  return WithStoreOrControl(options.directory, Access::kRead, {}, [&](auto& store) {
     const auto stats = StatsOf(store);
     if (!stats) return Fail(stats.error(), options.directory);
     if (options.format == "prometheus") {
@@ -36,7 +36,7 @@ int RunStats(const InspectionOptions& options) {
 }
 
 int RunSegments(const InspectionOptions& options) {
-  return WithStoreOrControl(options.directory, Access::kRead, 0, [&](auto& store) {
+  return WithStoreOrControl(options.directory, Access::kRead, {}, [&](auto& store) {
     const auto segments = SegmentsOf(store);
     if (!segments) return Fail(segments.error(), options.directory);
     if (!options.json) return PrintOut(SegmentsText(*segments));

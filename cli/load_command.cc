@@ -135,9 +135,10 @@ int RunLoad(const LoadOptions& options) {
   // Opened before the store: a wrong file name leaves no empty store behind.
   auto input = InputFile::Open(options.file);
   if (!input) return Fail(input.error(), options.file);
-  return WithStore(
-      options.directory, Access::kCreate, options.segment_bytes,
-      [&](KVStore& store) { return LoadRun(options, *input, store).Run(); }, options.control);
+  const StoreSettings settings{.segment_bytes = options.segment_bytes,
+                               .control_socket = options.control};
+  return WithStore(options.directory, Access::kCreate, settings,
+                   [&](KVStore& store) { return LoadRun(options, *input, store).Run(); });
 }
 
 }  // namespace

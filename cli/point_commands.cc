@@ -73,16 +73,17 @@ int RunPut(const PutOptions& options) {
   // Read before the store is opened: a bad file leaves no empty store behind.
   const auto value = ReadValue(options);
   if (!value) return Fail(value.error(), "put");
-  return WithStore(options.directory, Access::kCreate, options.segment_bytes, [&](KVStore& store) {
-    const Status status = store.Put(*key, *value, WriteOptionsFor(options.sync));
-    return status.ok() ? kExitOk : Fail(status, options.directory);
-  });
+  return WithStore(options.directory, Access::kCreate, {.segment_bytes = options.segment_bytes},
+                   [&](KVStore& store) {
+                     const Status status = store.Put(*key, *value, WriteOptionsFor(options.sync));
+                     return status.ok() ? kExitOk : Fail(status, options.directory);
+                   });
 }
 
 int RunGet(const GetOptions& options) {
   const auto key = Argument(options.key, options.escaped);
   if (!key) return Fail(kExitUsage, "KEY: " + key.error());
-  return WithStore(options.directory, Access::kRead, 0, [&](KVStore& store) -> int {
+  return WithStore(options.directory, Access::kRead, {}, [&](KVStore& store) -> int {
     auto value = store.Get(*key);
     if (!value) return Fail(value.error(), options.directory);
     if (!*value) return kExitNothing;
@@ -98,7 +99,7 @@ int RunDelete(const DeleteOptions& options) {
     if (!key) return Fail(kExitUsage, "KEY: " + key.error());
     keys.push_back(*std::move(key));
   }
-  return WithStore(options.directory, Access::kWrite, 0, [&](KVStore& store) -> int {
+  return WithStore(options.directory, Access::kWrite, {}, [&](KVStore& store) -> int {
     std::size_t deleted = 0;
     Status status;
     for (const std::string& key : keys) {

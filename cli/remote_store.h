@@ -28,9 +28,9 @@ inline Result<std::vector<SegmentInfo>> SegmentsOf(StoreControl& control) {
 // As WithStore, but where another process has the store open `work` gets its control.
 template <class Work>
   requires std::invocable<Work&, KVStore&> && std::invocable<Work&, StoreControl&>
-int WithStoreOrControl(const std::string& directory, Access access, std::uint64_t segment_bytes,
+int WithStoreOrControl(const std::string& directory, Access access, const StoreSettings& settings,
                        Work&& work) {
-  auto store = OpenStore(directory, access, segment_bytes);
+  auto store = OpenStore(directory, access, settings);
   if (store) return RunAndClose(**store, directory, work);
   if (store.error().code() != StatusCode::kBusy) return Fail(store.error(), directory);
   auto control = ConnectTo(directory);

@@ -52,7 +52,7 @@ Status Scan(const ScanOptions& options, std::string_view prefix, KVStore& store,
 int RunScan(const ScanOptions& options) {
   const auto prefix = options.escaped ? UnescapeField(options.prefix) : options.prefix;
   if (!prefix) return Fail(kExitUsage, "--prefix: " + prefix.error());
-  return WithStore(options.directory, Access::kRead, 0, [&](KVStore& store) -> int {
+  return WithStore(options.directory, Access::kRead, {}, [&](KVStore& store) -> int {
     OutputStream out(STDOUT_FILENO, "standard output");
     const Status status = Scan(options, *prefix, store, out);
     if (status.ok() || out.reader_gone()) return kExitOk;

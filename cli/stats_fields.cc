@@ -157,12 +157,12 @@ std::string SegmentsText(const std::vector<SegmentInfo>& segments) {
   for (const SegmentInfo& segment : segments) {
     file_width = std::max(file_width, OneLine(segment.file).size());
   }
-  std::string out =
-      fmt::format("{:<{}}  {:<8}  {:>10}  {:>11}  {:>10}  {:>10}  {:>10}  {}\n", "FILE", file_width,
-                  "STATE", "SIZE", "RECORDS", "TOMBSTONES", "LIVE", "DEAD", "LIVE # DEAD .");
+  std::string out = fmt::format("{:<{}}  {:<11}  {:>10}  {:>11}  {:>10}  {:>10}  {:>10}  {}\n",
+                                "FILE", file_width, "STATE", "SIZE", "RECORDS", "TOMBSTONES",
+                                "LIVE", "DEAD", "LIVE # DEAD .");
   for (const SegmentInfo& segment : segments) {
     out += fmt::format(
-        "{:<{}}  {:<8}  {:>10}  {:>11}  {:>10}  {:>10}  {:>10}  {}\n", OneLine(segment.file),
+        "{:<{}}  {:<11}  {:>10}  {:>11}  {:>10}  {:>10}  {:>10}  {}\n", OneLine(segment.file),
         file_width, SegmentStateName(segment.state), HumanBytes(segment.file_bytes),
         HumanCount(segment.records), HumanCount(segment.tombstones), HumanBytes(segment.live_bytes),
         HumanBytes(segment.dead_bytes),

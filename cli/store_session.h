@@ -17,10 +17,15 @@ enum class Access {
   kCreate,  // made if the directory does not exist or is empty
 };
 
-// `segment_bytes` 0: the default of Options.
+// What a command may set of Options.
+struct StoreSettings {
+  std::uint64_t segment_bytes = 0;  // 0: the default
+  bool control_socket = false;
+  QuarantineOptions quarantine = {};
+};
+
 Result<std::unique_ptr<KVStore>> OpenStore(const std::string& directory, Access access,
-                                           std::uint64_t segment_bytes = 0,
-                                           bool control_socket = false);
+                                           const StoreSettings& settings = {});
 
 // Calls `work` for its exit code and closes. A failure to close is printed and turns kExitOk into
 // its own exit code.
@@ -35,9 +40,9 @@ int RunAndClose(KVStore& store, const std::string& directory, Work&& work) {
 
 // Opens, and the same.
 template <std::invocable<KVStore&> Work>
-int WithStore(const std::string& directory, Access access, std::uint64_t segment_bytes, Work&& work,
-              bool control_socket = false) {
-  auto store = OpenStore(directory, access, segment_bytes, control_socket);
+int WithStore(const std::string& directory, Access access, const StoreSettings& settings,
+              Work&& work) {
+  auto store = OpenStore(directory, access, settings);
   return store ? RunAndClose(**store, directory, work) : Fail(store.error(), directory);
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <ctime>
 #include <nlohmann/json.hpp>
 
 namespace freyja::cli {
@@ -169,6 +170,14 @@ std::string HumanDuration(double seconds) {
   const auto whole = static_cast<std::uint64_t>(std::llround(seconds));
   if (whole < 3600) return fmt::format("{} min {} s", whole / 60, whole % 60);
   return fmt::format("{} h {} min", whole / 3600, whole % 3600 / 60);
+}
+
+std::string UtcTime(std::uint64_t since_epoch_ms) {
+  const auto seconds = static_cast<std::time_t>(since_epoch_ms / 1000);
+  std::tm parts{};
+  if (::gmtime_r(&seconds, &parts) == nullptr) return fmt::format("{} ms UTC", since_epoch_ms);
+  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02} UTC", parts.tm_year + 1900,
+                     parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
 }
 
 std::string Percent(std::uint64_t part, std::uint64_t whole) {

@@ -28,7 +28,9 @@ std::string HumanSignedBytes(std::int64_t bytes);                 // "-1.5 KiB"
 std::string HumanCount(std::uint64_t count);                      // "1,234,567"
 std::string Counted(std::uint64_t count, std::string_view noun);  // "1 record", "2,000 records"
 std::string HumanDuration(double seconds);                        // "85 us", "1.2 s", "3 min 20 s"
-std::string Percent(std::uint64_t part, std::uint64_t whole);     // "37.5 %"; "-" of nothing
+// "2026-03-01 12:00:00 UTC" of milliseconds since the Unix epoch.
+std::string UtcTime(std::uint64_t since_epoch_ms);
+std::string Percent(std::uint64_t part, std::uint64_t whole);  // "37.5 %"; "-" of nothing
 
 // `width` characters, '#' for the share of `part` in `whole` and '.' for the rest;
 // a part that is neither nothing nor all shows at least one of each.

@@ -4,10 +4,12 @@
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 
+#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
 #include "base64.h"
+#include "commands.h"
 #include "key_guard.h"
 #include "usage_error.h"
 
@@ -94,6 +96,40 @@ TEST(Base64, AgreesWithTheExamplesOfRfc4648) {
   EXPECT_FALSE(DecodeBase64("Zm9vYmF="));  // bits behind the last byte
   EXPECT_FALSE(DecodeBase64("===="));
   EXPECT_FALSE(DecodeBase64("Zm9=YmE="));
+}
+
+TEST(UtcTime, IsInWholeSecondsAndTakesAnyNumber) {
+  EXPECT_EQ(UtcTime(0), "1970-01-01 00:00:00 UTC");
+  EXPECT_EQ(UtcTime(1'772'366'400'999), "2026-03-01 12:00:00 UTC");
+  EXPECT_TRUE(UtcTime(UINT64_MAX).ends_with("UTC"));
+}
+
+// What the option is after a command line with `text`; 0 if that is refused.
+std::uint64_t Duration(const std::string& text) {
+  CLI::App app;
+  std::uint64_t seconds = 0;
+  AddDuration(app, "--keep", &seconds, "");
+  try {
+    app.parse(std::vector<std::string>{"--keep=" + text});
+  } catch (const CLI::ParseError&) {
+    return 0;
+  }
+  return seconds;
+}
+
+TEST(Duration, HasAUnitOrIsInSeconds) {
+  EXPECT_EQ(Duration("90"), 90U);
+  EXPECT_EQ(Duration("90s"), 90U);
+  EXPECT_EQ(Duration("30m"), 1800U);
+  EXPECT_EQ(Duration("12h"), 43'200U);
+  EXPECT_EQ(Duration("7d"), 604'800U);
+}
+
+TEST(Duration, NonsenseIsRefused) {
+  for (const char* text : {"0", "0s", "-5", "-5m", "5x", "m", "1.5h", "40000d",
+                           "99999999999999999999", "9999999999999999999d"}) {
+    EXPECT_EQ(Duration(text), 0U) << text;
+  }
 }
 
 TEST(KeyGuard, KeysToDeleteReachTheParserAsNeitherListNorOption) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "text.h"
 
@@ -13,7 +14,7 @@ namespace freyja::cli {
 namespace {
 
 constexpr std::size_t kJobBarWidth = 24;
-constexpr std::size_t kSegmentColumns = 46;  // of a segment's line, beside its bar
+constexpr std::size_t kSegmentColumns = 49;  // of a segment's line, beside its bar
 constexpr std::size_t kShortestBar = 8;
 
 // Of a counter between the two samples; nothing without an earlier one, or if the store was
@@ -61,8 +62,14 @@ void AppendSpace(const Stats& stats, std::vector<std::string>& lines) {
   lines.push_back(fmt::format("keys       {:<16}live {:<12}dead {:<12}on disk {}",
                               HumanCount(stats.keys), HumanBytes(stats.live_bytes),
                               HumanBytes(stats.dead_bytes), HumanBytes(stats.disk_bytes)));
-  lines.push_back(fmt::format("amplified  space {:<10.2f}writes {:<10.2f}",
-                              stats.space_amplification(), stats.write_amplification()));
+  const std::string quarantine =
+      stats.quarantined_segments == 0
+          ? ""
+          : fmt::format("quarantine {} of {}", HumanBytes(stats.quarantined_bytes),
+                        Counted(stats.quarantined_segments, "segment"));
+  lines.push_back(fmt::format("amplified  space {:<10.2f}writes {:<10.2f}{}",
+                              stats.space_amplification(), stats.write_amplification(),
+                              quarantine));
 }
 
 void AppendLoad(const TopFrame& frame, std::vector<std::string>& lines) {
@@ -125,9 +132,14 @@ void AppendJobs(const TopFrame& frame, std::vector<std::string>& lines) {
 }
 
 std::string SegmentLine(const SegmentInfo& segment, std::uint64_t largest, std::size_t bar_width) {
-  return fmt::format("{:>8} {:<9}[{}] {:>10} {:>10}", segment.id, SegmentStateName(segment.state),
+  return fmt::format("{:>8} {:<12}[{}] {:>10} {:>10}", segment.id, SegmentStateName(segment.state),
                      SegmentBar(segment.live_bytes, segment.dead_bytes, largest, bar_width),
                      HumanBytes(segment.live_bytes), HumanBytes(segment.dead_bytes));
+}
+
+// Those in quarantine last: nothing is to be reclaimed there by compacting.
+auto ByUse(const SegmentInfo& segment) {
+  return std::pair(segment.state != SegmentState::kQuarantined, segment.dead_bytes);
 }
 
 // In order of ids; where there is not room for all, those with the most dead bytes.
@@ -138,12 +150,12 @@ void AppendSegments(std::vector<SegmentInfo> segments, std::size_t columns, std:
       columns > kSegmentColumns + kShortestBar ? columns - kSegmentColumns : kShortestBar;
   std::uint64_t largest = 1;
   for (const SegmentInfo& each : segments) largest = std::max(largest, each.record_bytes);
-  lines.push_back(fmt::format("{:>8} {:<9} {:<{}}  {:>10} {:>10}", "SEGMENT", "STATE",
+  lines.push_back(fmt::format("{:>8} {:<12} {:<{}}  {:>10} {:>10}", "SEGMENT", "STATE",
                               "LIVE # DEAD .", bar_width, "LIVE", "DEAD"));
   --rows;
   const std::size_t shown = segments.size() <= rows ? segments.size() : rows - 1;
   if (shown < segments.size()) {
-    std::ranges::stable_sort(segments, std::greater{}, &SegmentInfo::dead_bytes);
+    std::ranges::stable_sort(segments, std::greater{}, ByUse);
   }
   const auto rest = segments.begin() + static_cast<std::ptrdiff_t>(shown);
   std::sort(segments.begin(), rest,

@@ -113,6 +113,21 @@ TEST(TopViewTest, PauseAndErrorsAreSaid) {
   EXPECT_THAT(Text(frame), HasSubstr("the disk is full"));
 }
 
+TEST(TopViewTest, QuarantineIsSummedUpAndItsSegmentsGiveWayToOthers) {
+  EXPECT_THAT(Text(SomeFrame(3)), Not(HasSubstr("quarantine")));
+  TopFrame frame = SomeFrame(50);
+  frame.now.stats.quarantined_segments = 2;
+  frame.now.stats.quarantined_bytes = 4096;
+  for (const std::size_t i : {0, 1}) {
+    frame.now.segments[i].state = SegmentState::kQuarantined;
+    frame.now.segments[i].dead_bytes = 1'000'000;
+    frame.now.segments[i].live_bytes = 0;
+  }
+  EXPECT_THAT(Text(frame), HasSubstr("quarantine 4.0 KiB of 2 segments"));
+  EXPECT_THAT(Text(frame), HasSubstr("2 quarantined [..."));
+  EXPECT_THAT(Text(frame, 100, 20), Not(HasSubstr("quarantined")));
+}
+
 TEST(TopViewTest, EveryFrameFitsTheScreen) {
   for (const std::size_t columns : {1, 20, 54, 55, 80, 200}) {
     for (const std::size_t rows : {1, 5, 12, 13, 14, 15, 24, 100}) {

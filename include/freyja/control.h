@@ -35,9 +35,8 @@ struct CompactionStatus {
   std::vector<CompactionJobStatus> jobs;  // the running one first
 };
 
-// A job in the other process, started by StoreControl::Compact. It goes on if this process ends.
-// May outlive the StoreControl.
-// Not thread-safe.
+// A job in the other process, started by StoreControl::Compact or Undo. It goes on if this process
+// ends. May outlive the StoreControl. Not thread-safe.
 class RemoteCompactionJob {
  public:
   RemoteCompactionJob(std::shared_ptr<control::Connection> connection, std::uint64_t id);
@@ -79,6 +78,11 @@ class StoreControl {
   [[nodiscard]] Status Pause();
   [[nodiscard]] Status Resume();
   [[nodiscard]] Status SetLimits(const CompactionLimits& limits);
+
+  [[nodiscard]] Result<RemoteCompactionJob> Undo(std::uint64_t job_id);
+  [[nodiscard]] Result<std::vector<QuarantinedJob>> Quarantine();
+  [[nodiscard]] Status EndQuarantine(std::uint64_t job_id);
+  [[nodiscard]] Result<std::vector<CompactionRecord>> History();
 
   [[nodiscard]] Result<CompactionStatus> GetStatus();
   // Asks the job, or all jobs whoever started them, to end; how many were asked. kNotFound: there

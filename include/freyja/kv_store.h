@@ -41,6 +41,7 @@ class KVStore {
   // Opens the store in directory `path`. Errors: kNotFound (no store there and
   // create_if_missing not set), kBusy (another process has it), kCorruption
   // (names file and offset), kUnsupported (newer format), kInvalidArgument (options).
+  // A relative path is resolved here, once.
   [[nodiscard]] static Result<std::unique_ptr<KVStore>> Open(const std::filesystem::path& path,
                                                              const Options& options = {});
   // Closes, ignoring errors; call Close to see them.
@@ -85,6 +86,7 @@ class KVStore {
   // odd while one is. Differs before and after a call that overlapped one.
   [[nodiscard]] std::uint64_t SwapCounter() const;
 
+  // The store's directory, absolute.
   [[nodiscard]] const std::filesystem::path& path() const;
   // Longest value this store takes under a key of one byte: kMaxValueBytes, or what
   // fits in a segment. A longer key leaves that much less.

@@ -4,7 +4,6 @@
 
 #include "api/store_parts.h"
 #include "base/status_macros.h"
-#include "compaction/undo.h"
 #include "freyja/compaction.h"
 
 namespace freyja {
@@ -114,7 +113,7 @@ Result<CompactionReport> HotSwapCompactor::Undo(std::uint64_t job_id) {
 
 Result<std::vector<QuarantinedJob>> HotSwapCompactor::Quarantine() const {
   try {
-    return compaction::DescribeQuarantine(store_.parts().store->manifest().Current());
+    return store_.parts().GetQuarantine();
   } catch (const std::exception& error) {
     return std::unexpected(Status(StatusCode::kOutOfMemory, error.what()));
   }
@@ -122,9 +121,7 @@ Result<std::vector<QuarantinedJob>> HotSwapCompactor::Quarantine() const {
 
 Status HotSwapCompactor::EndQuarantine(std::uint64_t job_id) {
   try {
-    engine::Store& store = *store_.parts().store;
-    FREYJA_RETURN_IF_ERROR(store.CheckWritable());
-    return store.quarantine().GiveUp(job_id);
+    return store_.parts().EndQuarantine(job_id);
   } catch (const std::exception& error) {
     return Status(StatusCode::kOutOfMemory, error.what());
   }

@@ -73,6 +73,10 @@ const ControlService::Command* ControlService::Find(std::string_view name) {
       Command{"status", false, &ControlService::GetStatus},
       Command{"plan", true, &ControlService::Plan},
       Command{"compact", true, &ControlService::Compact},
+      Command{"undo", true, &ControlService::Undo},
+      Command{"quarantine", false, &ControlService::GetQuarantine},
+      Command{"end_quarantine", true, &ControlService::EndQuarantine},
+      Command{"history", true, &ControlService::GetHistory},
       Command{"job", false, &ControlService::GetJob},
       Command{"cancel", false, &ControlService::Cancel},
       Command{"pause", false, &ControlService::Pause},
@@ -133,14 +137,38 @@ Result<Json> ControlService::Plan(const Json& arguments) {
 Result<Json> ControlService::Compact(const Json& arguments) {
   FREYJA_ASSIGN_OR_RETURN(const HotSwapConfig config, ConfigIn(arguments));
   FREYJA_ASSIGN_OR_RETURN(const JobPtr job, parts_.jobs.Submit(config));
-  Remember(job);
-  return control::ToJson(StatusOf(*job));
+  return Remember(job);
 }
 
-void ControlService::Remember(const JobPtr& job) {
+Json ControlService::Remember(const JobPtr& job) {
   base::MutexLock lock(mutex_);
   started_[job->id()] = job;
   if (started_.size() > kMostRemembered) started_.erase(started_.begin());
+  return control::ToJson(StatusOf(*job));
+}
+
+Result<Json> ControlService::Undo(const Json& arguments) {
+  FREYJA_ASSIGN_OR_RETURN(const std::uint64_t id, JobId(arguments));
+  FREYJA_ASSIGN_OR_RETURN(const JobPtr job, parts_.jobs.SubmitUndo(id));
+  return Remember(job);
+}
+
+Result<Json> ControlService::GetQuarantine(const Json& arguments) {
+  FREYJA_RETURN_IF_ERROR(CheckNone(arguments));
+  return control::ToJson(parts_.GetQuarantine());
+}
+
+Result<Json> ControlService::EndQuarantine(const Json& arguments) {
+  FREYJA_ASSIGN_OR_RETURN(const std::uint64_t id, JobId(arguments));
+  FREYJA_RETURN_IF_ERROR(parts_.EndQuarantine(id));
+  return Json::object();
+}
+
+// As long as the file, of which the size is bounded.
+Result<Json> ControlService::GetHistory(const Json& arguments) {
+  FREYJA_RETURN_IF_ERROR(CheckNone(arguments));
+  FREYJA_ASSIGN_OR_RETURN(const auto records, parts_.jobs.history().Read());
+  return control::ToJson(records);
 }
 
 Result<Json> ControlService::GetJob(const Json& arguments) {

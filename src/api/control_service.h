@@ -39,13 +39,18 @@ class ControlService final : public control::RequestHandler {
   Result<control::Json> GetStatus(const control::Json& arguments);
   Result<control::Json> Plan(const control::Json& arguments);
   Result<control::Json> Compact(const control::Json& arguments);
+  Result<control::Json> Undo(const control::Json& arguments);
+  Result<control::Json> GetQuarantine(const control::Json& arguments);
+  Result<control::Json> EndQuarantine(const control::Json& arguments);
+  Result<control::Json> GetHistory(const control::Json& arguments);
   Result<control::Json> GetJob(const control::Json& arguments) FREYJA_EXCLUDES(mutex_);
   Result<control::Json> Cancel(const control::Json& arguments);
   Result<control::Json> Pause(const control::Json& arguments);
   Result<control::Json> Resume(const control::Json& arguments);
   Result<control::Json> SetLimits(const control::Json& arguments);
 
-  void Remember(const JobPtr& job) FREYJA_EXCLUDES(mutex_);
+  // The reply to whoever started the job.
+  control::Json Remember(const JobPtr& job) FREYJA_EXCLUDES(mutex_);
 
   StoreParts& parts_;
   base::Mutex mutex_;

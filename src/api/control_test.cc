@@ -145,6 +145,56 @@ TEST_F(ControlTest, ChosenSegmentsBoundsAndDeadlinesReachTheJob) {
   EXPECT_EQ(CodeOf(*outcome), StatusCode::kTimedOut);
 }
 
+TEST_F(ControlTest, UndoRunsInTheOtherProcessAndEndsItsQuarantine) {
+  Options options = WithControl();
+  options.quarantine.keep_for = std::chrono::hours(1);
+  Open(options);
+  MakeGarbage();
+  StoreControl control = Control();
+  EXPECT_TRUE(Must(control.Quarantine()).empty());
+  auto compaction = Must(control.Compact({.min_space_saving = 0, .seal_active = true}));
+  const CompactionReport compacted = Must(*compaction.WaitFor(seconds(20)));
+  const auto kept = Must(control.Quarantine());
+  ASSERT_EQ(kept.size(), 1U);
+  EXPECT_EQ(kept[0].id, compaction.id());
+  EXPECT_EQ(kept[0].input_files, compacted.input_files);
+  EXPECT_EQ(kept[0].why_not, "");
+  EXPECT_EQ(control::ToJson(kept), control::ToJson(Must(HotSwapCompactor(*store_).Quarantine())));
+  EXPECT_EQ(Must(control.GetStats()).quarantined_segments, compacted.input_files.size());
+
+  auto undo = Must(control.Undo(compaction.id()));
+  const CompactionReport undone = Must(*undo.WaitFor(seconds(20)));
+  EXPECT_EQ(undone.output_files.size(), compacted.input_files.size());
+  EXPECT_TRUE(Must(control.Quarantine()).empty());
+  EXPECT_EQ(CodeOf(control.Undo(compaction.id())), StatusCode::kNotFound);
+  const auto history = Must(control.History());
+  EXPECT_EQ(history, Must(HotSwapCompactor(*store_).History()));
+  ASSERT_EQ(history.size(), 2U);
+  EXPECT_EQ(history[1].outcome, "undone");
+}
+
+TEST_F(ControlTest, WaitingUndoSaysWhatItIsForAndQuarantineCanBeEnded) {
+  Options options = WithControl();
+  options.quarantine.keep_for = std::chrono::hours(1);
+  Open(options);
+  MakeGarbage();
+  StoreControl control = Control();
+  auto compaction = Must(control.Compact({.min_space_saving = 0, .seal_active = true}));
+  EXPECT_EQ(CodeOf(*compaction.WaitFor(seconds(20))), StatusCode::kOk);
+  EXPECT_OK(control.Pause());
+  auto undo = Must(control.Undo(compaction.id()));
+  const CompactionStatus status = Must(control.GetStatus());
+  ASSERT_EQ(status.jobs.size(), 1U);
+  EXPECT_EQ(status.jobs[0].reason, "undoes job " + std::to_string(compaction.id()));
+  EXPECT_OK(control.EndQuarantine(compaction.id()));
+  EXPECT_EQ(CodeOf(control.EndQuarantine(compaction.id())), StatusCode::kNotFound);
+  EXPECT_OK(control.Resume());
+  const auto outcome = undo.WaitFor(seconds(20));
+  ASSERT_TRUE(outcome.has_value());
+  EXPECT_FALSE(outcome->has_value());
+  EXPECT_OK(store_->VerifyChecksums());
+}
+
 TEST_F(ControlTest, PauseHoldsAJobResumeLetsItGo) {
   Open();
   MakeGarbage();
@@ -216,16 +266,20 @@ TEST_F(ControlTest, WrongCommandsAndArgumentsAreRefusedByName) {
                                                   R"(","arguments":)" + arguments + "}")));
   };
   EXPECT_EQ(code("no_such_command", "{}"), StatusCode::kUnsupported);
-  for (const std::string command : {"stats", "segments", "status", "pause", "resume"}) {
+  for (const std::string command :
+       {"stats", "segments", "status", "pause", "resume", "quarantine", "history"}) {
     EXPECT_EQ(code(command, "{}"), StatusCode::kOk) << command;
     EXPECT_EQ(code(command, R"({"x":1})"), StatusCode::kInvalidArgument) << command;
   }
-  for (const std::string command : {"plan", "compact", "cancel", "set_limits", "job"}) {
+  for (const std::string command :
+       {"plan", "compact", "cancel", "set_limits", "job", "undo", "end_quarantine"}) {
     EXPECT_EQ(code(command, R"({"no_such_field":1})"), StatusCode::kInvalidArgument) << command;
   }
   EXPECT_EQ(code("job", "{}"), StatusCode::kInvalidArgument);
   EXPECT_EQ(code("job", R"({"id":"x"})"), StatusCode::kInvalidArgument);
-  EXPECT_EQ(code("job", R"({"id":77})"), StatusCode::kNotFound);
+  for (const std::string command : {"job", "undo", "end_quarantine"}) {
+    EXPECT_EQ(code(command, R"({"id":77})"), StatusCode::kNotFound) << command;
+  }
   EXPECT_EQ(code("compact", R"({"temp_dir":"relative"})"), StatusCode::kInvalidArgument);
   EXPECT_EQ(code("compact", R"({"min_space_saving":7})"), StatusCode::kInvalidArgument);
 }
@@ -303,10 +357,18 @@ TEST_F(ControlTest, SocketIsFoundAndRemovedFromAnotherWorkingDirectory) {
   EXPECT_OK(Control().Pause());
   store->parts().control->Shutdown();
   EXPECT_FALSE(std::filesystem::exists(std::filesystem::symlink_status(SocketPath())));
+}
+
+TEST_F(ControlTest, StoreOpenedByARelativePathOutlivesAChangeOfTheWorkingDirectory) {
+  const std::filesystem::path before = std::filesystem::current_path();
   std::filesystem::current_path(root_.path());
-  EXPECT_OK(store->Close());
-  store.reset();
+  store_ = Must(KVStore::Open("db", WithControl()));
   std::filesystem::current_path(before);
+  EXPECT_EQ(store_->path(), db_);
+  MakeGarbage();
+  EXPECT_TRUE(Must(HotSwapCompactor(*store_, {.seal_active = true}).Compact()).ran);
+  EXPECT_OK(store_->VerifyChecksums());
+  EXPECT_OK(store_->Close());
 }
 
 TEST_F(ControlTest, OpenFailsWhereTheSocketCannotBeMade) {

@@ -100,7 +100,14 @@ Result<std::unique_ptr<KVStore>> api::OpenStore(const std::filesystem::path& pat
 Result<std::unique_ptr<KVStore>> KVStore::Open(const std::filesystem::path& path,
                                                const Options& options) {
   return Guarded([&]() -> Result<std::unique_ptr<KVStore>> {
-    return api::OpenStore(path, options,
+    // The host may go to another working directory while the store is open.
+    std::error_code error;
+    const std::filesystem::path absolute = std::filesystem::absolute(path, error);
+    if (error) {
+      return std::unexpected(Status(StatusCode::kIoError,
+                                    path.string() + ": no working directory: " + error.message()));
+    }
+    return api::OpenStore(absolute, options,
                           {.file_system = io::NewPosixFileSystem(),
                            .clock = std::make_shared<base::SystemClock>(),
                            .random = std::make_shared<base::SystemRandom>()});

@@ -1,9 +1,10 @@
 #include "api/metrics_table.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <type_traits>
+
+#include "control/fields.h"
 
 namespace freyja::api {
 namespace {
@@ -11,10 +12,6 @@ namespace {
 constexpr auto kCounter = MetricType::kCounter;
 constexpr auto kGauge = MetricType::kGauge;
 constexpr auto kHistogram = MetricType::kHistogram;
-
-constexpr std::array kStates = {SegmentState::kPrepared, SegmentState::kActive,
-                                SegmentState::kFull,     SegmentState::kSealed,
-                                SegmentState::kRetired,  SegmentState::kQuarantined};
 
 // Without an error the label is left away, so that the series is there before the first one.
 std::vector<Sample> BackgroundError(const MetricSource& source) {
@@ -205,7 +202,7 @@ static_assert(std::ranges::all_of(kMetrics, IsWellFormed));
 
 std::vector<Sample> SumsByState(const SumByState& sum, std::span<const SegmentInfo> segments) {
   std::vector<Sample> samples;
-  for (const SegmentState state : kStates) {
+  for (const SegmentState state : control::kSegmentStates) {
     std::uint64_t total = 0;
     for (const SegmentInfo& segment : segments) {
       if (segment.state == state) total += sum.field == nullptr ? 1 : segment.*sum.field;

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/status_macros.h"
+#include "compaction/undo.h"
 
 namespace freyja::api {
 namespace {
@@ -42,6 +43,15 @@ Result<CompactionPlan> StoreParts::Plan(const HotSwapConfig& config) {
                    std::to_string(by_itself.backoff.count()) + " ms";
   }
   return plan;
+}
+
+std::vector<QuarantinedJob> StoreParts::GetQuarantine() const {
+  return compaction::DescribeQuarantine(store->manifest().Current());
+}
+
+Status StoreParts::EndQuarantine(std::uint64_t job_id) {
+  FREYJA_RETURN_IF_ERROR(store->CheckWritable());
+  return store->quarantine().GiveUp(job_id);
 }
 
 }  // namespace freyja::api

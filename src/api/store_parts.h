@@ -1,8 +1,10 @@
 // What stands behind a KVStore: the engine and the compactions that run on it.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <vector>
 
 #include "api/control_service.h"
 #include "compaction/events.h"
@@ -34,6 +36,9 @@ struct StoreParts {
   Stats GetStats() const;
   // Of a job with that config, with what the scheduler says about its own.
   Result<CompactionPlan> Plan(const HotSwapConfig& config);
+  // As of HotSwapCompactor, but they may throw std::bad_alloc.
+  std::vector<QuarantinedJob> GetQuarantine() const;
+  Status EndQuarantine(std::uint64_t job_id);
 
   compaction::EventDispatcher events;
   std::unique_ptr<engine::Store> store;

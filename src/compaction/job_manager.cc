@@ -75,7 +75,7 @@ Result<std::shared_ptr<JobState>> JobManager::SubmitUndo(std::uint64_t job_id) {
   FREYJA_RETURN_IF_ERROR(store_.CheckWritable());
   const auto job = FindUndoable(store_.manifest().Current(), job_id);
   if (!job) return std::unexpected(job.error());
-  return Queue({}, job_id);
+  return Queue({.reason = UndoReason(job_id)}, job_id);
 }
 
 Result<std::shared_ptr<JobState>> JobManager::Queue(const HotSwapConfig& config,

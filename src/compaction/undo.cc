@@ -35,6 +35,8 @@ Result<format::QuarantinedJob> FindUndoable(const format::Manifest& manifest,
   return *job;
 }
 
+std::string UndoReason(std::uint64_t job_id) { return "undoes job " + std::to_string(job_id); }
+
 std::vector<QuarantinedJob> DescribeQuarantine(const format::Manifest& manifest) {
   std::vector<QuarantinedJob> described;
   for (const format::QuarantinedJob& job : manifest.quarantine) {
@@ -57,7 +59,7 @@ std::vector<QuarantinedJob> DescribeQuarantine(const format::Manifest& manifest)
 UndoJob::UndoJob(engine::Store& store, EventDispatcher& events, JobState& state)
     : HotSwap(store, events, state, std::chrono::steady_clock::now()) {
   completed_ = CompactionEventType::kUndone;
-  reason_ = "undoes job " + std::to_string(state.undoes());
+  reason_ = UndoReason(state.undoes());
 }
 
 Result<bool> UndoJob::Build() {

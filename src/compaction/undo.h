@@ -18,6 +18,9 @@ std::string WhyNotUndoable(const format::QuarantinedJob& job, const format::Mani
 // The job to be undone. kNotFound: nothing of it is in quarantine; kAborted: too late.
 Result<format::QuarantinedJob> FindUndoable(const format::Manifest& manifest, std::uint64_t job_id);
 
+// "undoes job 7": the reason of its own job.
+std::string UndoReason(std::uint64_t job_id);
+
 std::vector<QuarantinedJob> DescribeQuarantine(const format::Manifest& manifest);
 
 // A hot swap with the roles reversed. It changes the abstract map as little as the compaction

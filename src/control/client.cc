@@ -47,6 +47,13 @@ Result<Value> Ask(Connection& connection, std::string_view command,
   });
 }
 
+Result<RemoteCompactionJob> StartJob(const std::shared_ptr<Connection>& connection,
+                                     std::string_view command, const Json& arguments) {
+  FREYJA_ASSIGN_OR_RETURN(const auto job,
+                          Ask<CompactionJobStatus>(*connection, command, arguments));
+  return RemoteCompactionJob(connection, job.id);
+}
+
 Status CheckTempDir(const HotSwapConfig& config) {
   if (config.temp_dir.empty() || config.temp_dir.is_absolute()) return Status::Ok();
   return Status(StatusCode::kInvalidArgument,
@@ -84,11 +91,24 @@ Result<CompactionPlan> StoreControl::Plan(const HotSwapConfig& config) {
 
 Result<RemoteCompactionJob> StoreControl::Compact(const HotSwapConfig& config) {
   FREYJA_RETURN_IF_ERROR(CheckTempDir(config));
-  return Guarded([&]() -> Result<RemoteCompactionJob> {
-    FREYJA_ASSIGN_OR_RETURN(
-        const auto job, Ask<CompactionJobStatus>(*connection_, "compact", control::ToJson(config)));
-    return RemoteCompactionJob(connection_, job.id);
-  });
+  return Guarded([&] { return StartJob(connection_, "compact", control::ToJson(config)); });
+}
+
+Result<RemoteCompactionJob> StoreControl::Undo(std::uint64_t job_id) {
+  return Guarded([&] { return StartJob(connection_, "undo", {{"id", job_id}}); });
+}
+
+Result<std::vector<QuarantinedJob>> StoreControl::Quarantine() {
+  return Ask<std::vector<QuarantinedJob>>(*connection_, "quarantine");
+}
+
+Status StoreControl::EndQuarantine(std::uint64_t job_id) {
+  return Guarded(
+      [&] { return WithoutResult(connection_->Call("end_quarantine", {{"id", job_id}})); });
+}
+
+Result<std::vector<CompactionRecord>> StoreControl::History() {
+  return Ask<std::vector<CompactionRecord>>(*connection_, "history");
 }
 
 Status StoreControl::Pause() {

@@ -53,6 +53,8 @@ void VisitFields(Visit& visit, S& s) {
   visit("preallocated_bytes", s.preallocated_bytes);
   visit("segments", s.segments);
   visit("retired_segments", s.retired_segments);
+  visit("quarantined_segments", s.quarantined_segments);
+  visit("quarantined_bytes", s.quarantined_bytes);
   visit("index_bytes", s.index_bytes);
   visit("last_sequence", s.last_sequence);
   visit("durable_sequence", s.durable_sequence);
@@ -167,6 +169,31 @@ void VisitFields(Visit& visit, S& s) {
   visit("duration", s.duration);
   visit("publish_duration", s.publish_duration);
   visit("longest_publish_pause", s.longest_publish_pause);
+}
+
+template <class Visit, Of<QuarantinedJob> S>
+void VisitFields(Visit& visit, S& s) {
+  visit("id", s.id);
+  visit("input_files", s.input_files);
+  visit("output_files", s.output_files);
+  visit("bytes", s.bytes);
+  visit("keep_until_ms", s.keep_until_ms);
+  visit("why_not", s.why_not);
+}
+
+template <class Visit, Of<CompactionRecord> S>
+void VisitFields(Visit& visit, S& s) {
+  visit("job_id", s.job_id);
+  visit("ended_at_ms", s.ended_at_ms);
+  visit("outcome", s.outcome);
+  visit("reason", s.reason);
+  visit("steps", s.steps);
+  visit("input_files", s.input_files);
+  visit("output_files", s.output_files);
+  visit("bytes_before", s.bytes_before);
+  visit("bytes_after", s.bytes_after);
+  visit("bytes_copied", s.bytes_copied);
+  visit("duration", s.duration);
 }
 
 template <class Visit, Of<CompactionJobStatus> S>

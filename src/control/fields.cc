@@ -1,6 +1,5 @@
 #include "control/fields.h"
 
-#include <array>
 #include <chrono>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -14,8 +13,6 @@
 namespace freyja::control {
 namespace {
 
-constexpr std::array kStates = {SegmentState::kPrepared, SegmentState::kActive, SegmentState::kFull,
-                                SegmentState::kSealed, SegmentState::kRetired};
 // Added to any point in time it overflows nothing.
 constexpr std::chrono::hours kLongestDuration{100 * 366 * 24};
 
@@ -111,7 +108,7 @@ class Decoder {
     return Status::Ok();
   }
   Status Decode(const Json& json, SegmentState& value) const {
-    for (const SegmentState state : kStates) {
+    for (const SegmentState state : kSegmentStates) {
       if (json == SegmentStateName(state)) {
         value = state;
         return Status::Ok();
@@ -176,6 +173,8 @@ Json ToJson(const CompactionPlan& value) { return Encode(value); }
 Json ToJson(const CompactionReport& value) { return Encode(value); }
 Json ToJson(const CompactionJobStatus& value) { return Encode(value); }
 Json ToJson(const CompactionStatus& value) { return Encode(value); }
+Json ToJson(const std::vector<QuarantinedJob>& value) { return Encode(value); }
+Json ToJson(const std::vector<CompactionRecord>& value) { return Encode(value); }
 
 Status FromJson(const Json& json, Unknown unknown, Stats* value) {
   return Decoder(unknown).Decode(json, *value);
@@ -199,6 +198,12 @@ Status FromJson(const Json& json, Unknown unknown, CompactionJobStatus* value) {
   return Decoder(unknown).Decode(json, *value);
 }
 Status FromJson(const Json& json, Unknown unknown, CompactionStatus* value) {
+  return Decoder(unknown).Decode(json, *value);
+}
+Status FromJson(const Json& json, Unknown unknown, std::vector<QuarantinedJob>* value) {
+  return Decoder(unknown).Decode(json, *value);
+}
+Status FromJson(const Json& json, Unknown unknown, std::vector<CompactionRecord>* value) {
   return Decoder(unknown).Decode(json, *value);
 }
 Status FromJson(const Json& json, Unknown unknown, std::uint64_t* value) {

@@ -3,8 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <concepts>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
 
+#include "control/field_lists.h"
 #include "control/fields.h"
 #include "io/test_support.h"
 
@@ -130,19 +136,84 @@ TEST(FieldsTest, EveryMemberComesBack) {
   CompactionStatus status;
   status.jobs.resize(2);
   ExpectRoundTrip(status);
+  std::vector<QuarantinedJob> quarantine(2);
+  quarantine[0].input_files = {"1.data"};
+  ExpectRoundTrip(quarantine);
+  ExpectRoundTrip(std::vector<CompactionRecord>(2));
+}
+
+// Initialises a member of any type. An optional is made from it as from a value.
+struct Anything {
+  template <class Member>
+    requires(!std::same_as<Member, std::optional<std::uint64_t>>)
+  operator Member() const;
+  operator std::uint64_t() const;
+};
+
+// How many members an aggregate has.
+template <class Struct, class... Initialisers>
+consteval std::size_t CountMembers() {
+  if constexpr (requires { Struct{Initialisers{}..., Anything{}}; }) {
+    return CountMembers<Struct, Initialisers..., Anything>();
+  } else {
+    return sizeof...(Initialisers);
+  }
+}
+
+template <class Struct>
+void ExpectListed(const char* name) {
+  Struct value;
+  std::set<std::string> names;
+  std::set<const void*> members;
+  const auto note = [&](const char* member_name, const auto& member) {
+    names.insert(member_name);
+    members.insert(&member);
+  };
+  VisitFields(note, value);
+  EXPECT_EQ(names.size(), CountMembers<Struct>()) << name;
+  EXPECT_EQ(members.size(), CountMembers<Struct>()) << name;
+}
+
+TEST(FieldsTest, EveryMemberOfTheHeadersIsListed) {
+  struct Two {
+    std::string text = "a";
+    LatencySummary summary;
+  };
+  static_assert(CountMembers<Two>() == 2);
+  ExpectListed<LatencySummary>("LatencySummary");
+  ExpectListed<LatencyStats>("LatencyStats");
+  ExpectListed<SchedulerStats>("SchedulerStats");
+  ExpectListed<Stats>("Stats");
+  ExpectListed<SegmentInfo>("SegmentInfo");
+  ExpectListed<HotSwapConfig>("HotSwapConfig");
+  ExpectListed<CompactionLimits>("CompactionLimits");
+  ExpectListed<SegmentPlan>("SegmentPlan");
+  ExpectListed<CompactionPlan>("CompactionPlan");
+  ExpectListed<CompactionCounters>("CompactionCounters");
+  ExpectListed<CompactionReport>("CompactionReport");
+  ExpectListed<QuarantinedJob>("QuarantinedJob");
+  ExpectListed<CompactionRecord>("CompactionRecord");
+  ExpectListed<CompactionJobStatus>("CompactionJobStatus");
+  ExpectListed<CompactionStatus>("CompactionStatus");
 }
 
 TEST(FieldsTest, SegmentsInEveryStateComeBack) {
-  std::vector<SegmentInfo> segments(5);
+  std::vector<SegmentInfo> segments(std::size(kSegmentStates));
   for (std::size_t i = 0; i < segments.size(); ++i) {
     segments[i].id = UINT64_MAX - i;
-    segments[i].state = static_cast<SegmentState>(i);
+    segments[i].state = kSegmentStates[i];
+    EXPECT_EQ(static_cast<std::size_t>(kSegmentStates[i]), i);
   }
   std::vector<SegmentInfo> read;
   EXPECT_OK(FromJson(ToJson(segments), Unknown::kRefused, &read));
-  ASSERT_EQ(read.size(), 5U);
-  EXPECT_EQ(read[4].id, UINT64_MAX - 4);
-  EXPECT_EQ(read[4].state, SegmentState::kRetired);
+  ASSERT_EQ(read.size(), segments.size());
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    EXPECT_EQ(read[i].id, segments[i].id);
+    EXPECT_EQ(read[i].state, segments[i].state);
+    EXPECT_NE(SegmentStateName(read[i].state), "unknown");
+  }
+  // One more would be missing in kSegmentStates.
+  EXPECT_EQ(SegmentStateName(static_cast<SegmentState>(segments.size())), "unknown");
 }
 
 TEST(FieldsTest, AbsentMembersStayAsTheyAre) {

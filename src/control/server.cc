@@ -61,9 +61,9 @@ void Server::Shutdown() {
   }
   Wake();
   if (poll_thread_.joinable()) poll_thread_.join();
-  if (slow_thread_.joinable()) slow_thread_.join();
   clients_.clear();
   socket_.reset();
+  if (slow_thread_.joinable()) slow_thread_.join();
 }
 
 void Server::Wake() const {

@@ -55,7 +55,7 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Ends both threads, closes every connection, removes the socket.
+  // Closes every connection, removes the socket, ends both threads.
   void Shutdown() FREYJA_EXCLUDES(mutex_);
 
  private:

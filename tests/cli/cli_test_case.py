@@ -99,6 +99,31 @@ class CliTest(unittest.TestCase):
             time.sleep(0.1)
         return holder
 
+    def hold_with_control(self):
+        """Starts a `load --control`, which has the store open until close_store."""
+        # Asking for a closed store locks it for a moment, so nothing is asked until it's there.
+        # pylint: disable=consider-using-with
+        self.holder = subprocess.Popen(
+            [FREYJA, "load", self.db, "--format", "tsv", "--control",
+             *SMALL_SEGMENTS],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(self.finish, self.holder)
+        deadline = time.monotonic() + TIMEOUT_S
+        while not os.path.exists(self.socket()):
+            self.assertLess(time.monotonic(), deadline, "there was never a socket")
+            self.assertIsNone(self.holder.poll())
+            time.sleep(0.05)
+
+    def socket(self):
+        return os.path.join(self.db, "CONTROL")
+
+    def close_store(self):
+        self.holder.stdin.close()
+        self.assertEqual(self.holder.wait(TIMEOUT_S), 0)
+
+    def answer(self, *args):
+        return json.loads(self.ok(*args, "--json"))
+
     def finish(self, process):
         if process.stdin and not process.stdin.closed:
             process.stdin.close()

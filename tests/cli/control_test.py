@@ -30,30 +30,6 @@ class OpenStore(CliTest):
         self.plan_when_closed = json.loads(self.ok("compact", self.db, "--plan", "--json"))
         self.segments_when_closed = json.loads(self.ok("segments", self.db, "--json"))
 
-    def hold_with_control(self):
-        # Asking for a closed store locks it for a moment, so nothing is asked until it's there.
-        # pylint: disable=consider-using-with
-        self.holder = subprocess.Popen(
-            [cli_test_case.FREYJA, "load", self.db, "--format", "tsv", "--control",
-             *SMALL_SEGMENTS],
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.addCleanup(self.finish, self.holder)
-        deadline = time.monotonic() + TIMEOUT_S
-        while not os.path.exists(self.socket()):
-            self.assertLess(time.monotonic(), deadline, "there was never a socket")
-            self.assertIsNone(self.holder.poll())
-            time.sleep(0.05)
-
-    def socket(self):
-        return os.path.join(self.db, "CONTROL")
-
-    def close_store(self):
-        self.holder.stdin.close()
-        self.assertEqual(self.holder.wait(TIMEOUT_S), 0)
-
-    def answer(self, *args):
-        return json.loads(self.ok(*args, "--json"))
-
     def test_socket_is_the_owners_and_goes_at_close(self):
         self.hold_with_control()
         mode = os.lstat(self.socket()).st_mode
