@@ -232,6 +232,14 @@ TEST_F(UndoTest, AJobLargerThanTheBudgetIsGivenUpWhole) {
   f_.ExpectModelForGood();
 }
 
+TEST_F(UndoTest, ATimeLimitBeyondTheEndOfTimeIsNotOneInThePast) {
+  Configure({.keep_for = seconds::max()});
+  f_.MakeGarbage("k", 9);
+  const std::uint64_t job = MustCompact();
+  EXPECT_EQ(f_.store->quarantine().Jobs().front().keep_until_ms, UINT64_MAX);
+  EXPECT_OK(StatusOf(Undo(job)));
+}
+
 TEST_F(UndoTest, GivingUpRemovesTheFilesAlsoThoseThatAReaderHolds) {
   f_.MakeGarbage("k", 9);
   const auto victim = InState(SegmentState::kSealed).front();
