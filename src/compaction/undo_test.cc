@@ -240,6 +240,31 @@ TEST_F(UndoTest, ATimeLimitBeyondTheEndOfTimeIsNotOneInThePast) {
   EXPECT_OK(StatusOf(Undo(job)));
 }
 
+// The second job is committed, and its victim not retired yet, when files of the first one go.
+TEST_F(UndoTest, AJobGivenUpBeforeItsVictimsAreRetiredIsNoDamage) {
+  f_.MakeGarbage("a", 9);
+  const std::uint64_t bytes = f_.store->GetSegments().front().file_bytes;
+  Configure({.max_bytes = bytes + bytes / 2});
+  const auto evicted = InState(SegmentState::kSealed).front();
+  MustCompact();
+  engine::testing::WaitUntil([&] { return f_.store->reaper().Collect() == 0; });
+  f_.MakeGarbage("b", 9);
+  bool done = false;
+  testing::Before(*f_.machine.fs, io::Operation::kUnlink, format::DataFileName(evicted), [&] {
+    const auto jobs = f_.store->quarantine().Jobs();
+    ASSERT_EQ(jobs.size(), 1u);
+    EXPECT_OK(f_.store->quarantine().GiveUp(jobs.front().id));
+    EXPECT_FALSE(f_.HasFile(jobs.front().segments.front().id));
+    EXPECT_OK(f_.store->VerifyChecksums());
+    done = true;
+  });
+  MustCompact();
+  f_.machine.fs->SetOperationHook({});
+  EXPECT_TRUE(done);
+  engine::testing::WaitUntilIdle(*f_.store);
+  f_.ExpectModelForGood();
+}
+
 TEST_F(UndoTest, GivingUpRemovesTheFilesAlsoThoseThatAReaderHolds) {
   f_.MakeGarbage("k", 9);
   const auto victim = InState(SegmentState::kSealed).front();
