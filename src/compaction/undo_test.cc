@@ -304,6 +304,25 @@ TEST_F(UndoTest, ADamagedOldFileIsRefusedAndNothingChanges) {
   EXPECT_EQ(engine::testing::Contents(*f_.store), f_.model);
 }
 
+// While the output could not be read, a put took its key for another one's: two slots.
+TEST_F(UndoTest, AnOutputThatFailedOnceBringsNoOlderValueBack) {
+  f_.MakeGarbage("k", 9);
+  const std::uint64_t job = MustCompact();
+  const std::uint64_t output = f_.store->quarantine().Jobs().front().outputs.front();
+  const auto path = testing::kPath / format::DataFileName(output);
+  const std::vector<std::byte> bytes = Must(f_.machine.fs->Contents(path));
+  EXPECT_OK(f_.machine.fs->LoseBlock(path, 0));
+  f_.Put("k9", "newer");
+  for (std::size_t i = 0; i < std::min<std::size_t>(bytes.size(), 4096); ++i) {
+    EXPECT_OK(f_.machine.fs->Corrupt(path, i, bytes[i]));  // the block is back
+  }
+  EXPECT_EQ(CodeOf(Undo(job)), StatusCode::kIoError);
+  f_.Reopen();
+  f_.ExpectModel();
+  EXPECT_OK(StatusOf(Undo(job)));
+  f_.ExpectModelForGood();
+}
+
 TEST_F(UndoTest, ACancelledUndoChangesNothing) {
   f_.MakeGarbage("k", 9);
   const std::uint64_t job = MustCompact();
