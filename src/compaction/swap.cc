@@ -91,6 +91,11 @@ ManifestStore::CommitResult HotSwap::Commit() {
 
 Status HotSwap::ReplaceVictims(format::Manifest& manifest) const {
   for (const engine::PinnedSegment& victim : victims_) {
+    // A put that could not read a key there may have left two slots for it, and the older one
+    // would move to where it can be read.
+    if (victim->mapping().faulted()) {
+      return Status(StatusCode::kIoError, victim->name() + ": reading it failed; reopen the store");
+    }
     const auto listed = std::ranges::find(manifest.sealed, victim->sealed());
     if (listed == manifest.sealed.end()) {
       return Status(StatusCode::kAborted, victim->name() + " is no longer a sealed segment");

@@ -66,6 +66,7 @@ class HotSwap {
   Status Pace(std::uint64_t bytes_moved);
   Status Register(Output& output, std::unique_ptr<engine::Segment> segment);
   // Puts the outputs in the place of the victims. kAborted: one of them is sealed no more.
+  // kIoError: what the index holds of one of them can't be trusted.
   Status ReplaceVictims(format::Manifest& manifest) const;
   void Emit(CompactionEventType type, std::string reason = {});
 

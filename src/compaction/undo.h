@@ -28,7 +28,7 @@ std::vector<QuarantinedJob> DescribeQuarantine(const format::Manifest& manifest)
 // they hold is older than what replaced it, and whatever hides that is still there, because the
 // tombstone rule counted them all the time. So writes made since stay.
 //
-// Every record of the old segments is verified first. Memory: 48 bytes for each record of the
+// Every record of the old segments is verified first. Memory: 80 bytes for each record of the
 // outputs until it is matched, 24 for each that moves.
 class UndoJob final : public HotSwap {
  public:

@@ -232,6 +232,39 @@ TEST_F(UndoTest, AJobLargerThanTheBudgetIsGivenUpWhole) {
   f_.ExpectModelForGood();
 }
 
+TEST_F(UndoTest, ATimeLimitBeyondTheEndOfTimeIsNotOneInThePast) {
+  Configure({.keep_for = seconds::max()});
+  f_.MakeGarbage("k", 9);
+  const std::uint64_t job = MustCompact();
+  EXPECT_EQ(f_.store->quarantine().Jobs().front().keep_until_ms, UINT64_MAX);
+  EXPECT_OK(StatusOf(Undo(job)));
+}
+
+// The second job is committed, and its victim not retired yet, when files of the first one go.
+TEST_F(UndoTest, AJobGivenUpBeforeItsVictimsAreRetiredIsNoDamage) {
+  f_.MakeGarbage("a", 9);
+  const std::uint64_t bytes = f_.store->GetSegments().front().file_bytes;
+  Configure({.max_bytes = bytes + bytes / 2});
+  const auto evicted = InState(SegmentState::kSealed).front();
+  MustCompact();
+  engine::testing::WaitUntil([&] { return f_.store->reaper().Collect() == 0; });
+  f_.MakeGarbage("b", 9);
+  bool done = false;
+  testing::Before(*f_.machine.fs, io::Operation::kUnlink, format::DataFileName(evicted), [&] {
+    const auto jobs = f_.store->quarantine().Jobs();
+    ASSERT_EQ(jobs.size(), 1u);
+    EXPECT_OK(f_.store->quarantine().GiveUp(jobs.front().id));
+    EXPECT_FALSE(f_.HasFile(jobs.front().segments.front().id));
+    EXPECT_OK(f_.store->VerifyChecksums());
+    done = true;
+  });
+  MustCompact();
+  f_.machine.fs->SetOperationHook({});
+  EXPECT_TRUE(done);
+  engine::testing::WaitUntilIdle(*f_.store);
+  f_.ExpectModelForGood();
+}
+
 TEST_F(UndoTest, GivingUpRemovesTheFilesAlsoThoseThatAReaderHolds) {
   f_.MakeGarbage("k", 9);
   const auto victim = InState(SegmentState::kSealed).front();
@@ -269,6 +302,25 @@ TEST_F(UndoTest, ADamagedOldFileIsRefusedAndNothingChanges) {
   EXPECT_EQ(CodeOf(Undo(job)), StatusCode::kCorruption);
   EXPECT_EQ(InState(SegmentState::kQuarantined), std::vector{victim});
   EXPECT_EQ(engine::testing::Contents(*f_.store), f_.model);
+}
+
+// While the output could not be read, a put took its key for another one's: two slots.
+TEST_F(UndoTest, AnOutputThatFailedOnceBringsNoOlderValueBack) {
+  f_.MakeGarbage("k", 9);
+  const std::uint64_t job = MustCompact();
+  const std::uint64_t output = f_.store->quarantine().Jobs().front().outputs.front();
+  const auto path = testing::kPath / format::DataFileName(output);
+  const std::vector<std::byte> bytes = Must(f_.machine.fs->Contents(path));
+  EXPECT_OK(f_.machine.fs->LoseBlock(path, 0));
+  f_.Put("k9", "newer");
+  for (std::size_t i = 0; i < std::min<std::size_t>(bytes.size(), 4096); ++i) {
+    EXPECT_OK(f_.machine.fs->Corrupt(path, i, bytes[i]));  // the block is back
+  }
+  EXPECT_EQ(CodeOf(Undo(job)), StatusCode::kIoError);
+  f_.Reopen();
+  f_.ExpectModel();
+  EXPECT_OK(StatusOf(Undo(job)));
+  f_.ExpectModelForGood();
 }
 
 TEST_F(UndoTest, ACancelledUndoChangesNothing) {

@@ -15,6 +15,13 @@ Status NotThere(std::uint64_t job_id) {
                 "nothing of job " + std::to_string(job_id) + " is in quarantine");
 }
 
+// The end of time for a limit beyond it.
+std::uint64_t KeepUntil(std::uint64_t now_ms, const QuarantineOptions& options) {
+  const auto keep_for_s = static_cast<std::uint64_t>(options.keep_for.count());
+  if (keep_for_s == 0) return 0;
+  return keep_for_s > (UINT64_MAX - now_ms) / 1000 ? UINT64_MAX : now_ms + keep_for_s * 1000;
+}
+
 }  // namespace
 
 void Quarantine::SetOnRemoved(OnRemoved on_removed) {
@@ -35,8 +42,7 @@ bool Quarantine::Admit(QuarantinedJob step, bool is_first_step, format::Manifest
   if (before == jobs.end() && !is_first_step) return false;
 
   QuarantinedJob job = std::move(step);
-  const auto keep_for_ms = static_cast<std::uint64_t>(options_.keep_for.count()) * 1000;
-  job.keep_until_ms = keep_for_ms == 0 ? 0 : parts_.clock.WallMs() + keep_for_ms;
+  job.keep_until_ms = KeepUntil(parts_.clock.WallMs(), options_);
   if (before != jobs.end()) {
     job.segments.insert(job.segments.begin(), before->segments.begin(), before->segments.end());
     job.outputs.insert(job.outputs.begin(), before->outputs.begin(), before->outputs.end());

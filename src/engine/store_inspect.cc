@@ -21,6 +21,16 @@ void DescribeSealed(const format::SealedSegment& sealed, SegmentInfo& info) {
   info.highest_sequence = sealed.highest_sequence;
 }
 
+// Whether its records count. Those in quarantine don't, whatever readers still hold of them.
+bool IsListed(const ManifestStore& manifests, const Segment& segment) {
+  bool listed = false;
+  manifests.Inspect([&](const format::Manifest& manifest) {
+    listed = std::ranges::count(manifest.sealed, segment.id(), &format::SealedSegment::id) != 0 ||
+             std::ranges::count(manifest.log, segment.id(), &format::LogSegment::id) != 0;
+  });
+  return listed;
+}
+
 }  // namespace
 
 SegmentInfo Store::Describe(const Segment& segment) const {
@@ -194,8 +204,8 @@ Status Store::VerifyChecksums() const {
   }
   for (const PinnedSegment& segment : PinSegments()) {
     Status status = VerifySegment(*segment);
-    // Retired meanwhile, or given up before it was ever listed: its files no longer count.
-    if (!status.ok() && segment->state() != SegmentState::kRetired) return status;
+    // Replaced meanwhile, or given up before it was ever listed: its files no longer count.
+    if (!status.ok() && IsListed(*manifest_, *segment)) return status;
   }
   return VerifyQuarantined();
 }
