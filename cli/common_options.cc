@@ -11,10 +11,12 @@ namespace {
 
 constexpr std::uint64_t kLongestSeconds = std::uint64_t{100} * 365 * 24 * 60 * 60;
 
-// Asked before those that are added earlier.
-CLI::Validator NotNegative() {
+// Neither negative nor a unit alone. Asked before those that are added earlier.
+CLI::Validator BeginsWithDigit() {
   return {[](const std::string& text) -> std::string {
-            return text.starts_with('-') ? text + " is negative" : "";
+            if (text.starts_with('-')) return text + " is negative";
+            const bool digit = !text.empty() && text.front() >= '0' && text.front() <= '9';
+            return digit ? "" : text + " does not begin with a digit";
           },
           ""};
 }
@@ -40,7 +42,7 @@ CLI::Option* AddSize(CLI::App& command, const std::string& name, std::uint64_t* 
                      const std::string& help) {
   return command.add_option(name, *bytes, help)
       ->transform(CLI::AsSizeValue(false))
-      ->transform(NotNegative())
+      ->transform(BeginsWithDigit())
       ->type_name("SIZE");
 }
 
@@ -50,7 +52,7 @@ CLI::Option* AddDuration(CLI::App& command, const std::string& name, std::uint64
       {"s", 1}, {"m", 60}, {"h", 60 * 60}, {"d", 24 * 60 * 60}};
   return command.add_option(name, *seconds, help)
       ->transform(CLI::AsNumberWithUnit(kUnits))
-      ->transform(NotNegative())
+      ->transform(BeginsWithDigit())
       ->check(CLI::Range(std::uint64_t{1}, kLongestSeconds))
       ->type_name("DURATION");
 }

@@ -155,7 +155,8 @@ void AppendSegments(std::vector<SegmentInfo> segments, std::size_t columns, std:
   --rows;
   const std::size_t shown = segments.size() <= rows ? segments.size() : rows - 1;
   if (shown < segments.size()) {
-    std::ranges::stable_sort(segments, std::greater{}, ByUse);
+    std::ranges::sort(segments, std::greater{},
+                      [](const SegmentInfo& each) { return std::pair(ByUse(each), each.id); });
   }
   const auto rest = segments.begin() + static_cast<std::ptrdiff_t>(shown);
   std::sort(segments.begin(), rest,

@@ -215,7 +215,8 @@ class HotSwapCompactor {
   // Puts back what a job replaced, as long as it is in quarantine and all that the job wrote is
   // still as it wrote it; whatever was written since stays. Every old record is verified first.
   // Nobody ever misses a key, and a crash leaves it undone or not. Expired records that the
-  // job had dropped come back to the files, not to readers. kNotFound: nothing of the job is in
+  // job had dropped come back to the files, and to readers only if the wall clock has gone back
+  // behind their expiry when the store is opened again. kNotFound: nothing of the job is in
   // quarantine; kAborted: an output of it was compacted since; kCorruption: an old file is
   // damaged. On an error nothing has changed.
   [[nodiscard]] Result<CompactionJob> UndoInBackground(std::uint64_t job_id);

@@ -138,7 +138,7 @@ TEST_F(RememberedJobsTest, AJobDoesNotFailBecauseItCanNotBeRemembered) {
   f_.ExpectModel();
 }
 
-TEST_F(RememberedJobsTest, IdsOfJobsInQuarantineAreNotGivenAgain) {
+TEST_F(RememberedJobsTest, IdsOfJobsInQuarantineOrInTheHistoryAreNotGivenAgain) {
   f_.MakeGarbage("k", 9);
   const auto first = Must(Must(manager_->Submit({.min_space_saving = 0.5}))->Wait());
   manager_.reset();
@@ -147,7 +147,15 @@ TEST_F(RememberedJobsTest, IdsOfJobsInQuarantineAreNotGivenAgain) {
   f_.MakeGarbage("l", 9);
   const auto second = Must(Must(manager_->Submit({.min_space_saving = 0.5}))->Wait());
   EXPECT_GT(second.job_id, first.job_id);
-  EXPECT_EQ(f_.store->quarantine().Jobs().size(), 2u);
+  EXPECT_OK(f_.store->quarantine().GiveUp(first.job_id));
+  EXPECT_OK(f_.store->quarantine().GiveUp(second.job_id));
+  manager_.reset();
+  f_.Reopen();
+  OpenManager();
+  f_.MakeGarbage("m", 9);
+  const auto third = Must(Must(manager_->Submit({.min_space_saving = 0.5}))->Wait());
+  EXPECT_GT(third.job_id, second.job_id) << "the history knows of it";
+  EXPECT_EQ(f_.store->quarantine().Jobs().size(), 1u);
 }
 
 }  // namespace

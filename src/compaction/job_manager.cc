@@ -13,12 +13,7 @@
 namespace freyja::compaction {
 
 JobManager::JobManager(engine::Store& store, EventDispatcher& events)
-    : store_(store), events_(events), expiry_(store.clock()), history_(store.directory()) {
-  // Jobs are undone by their ids, also after a reopen.
-  for (const format::QuarantinedJob& job : store_.quarantine().Jobs()) {
-    next_id_ = std::max(next_id_, job.id + 1);
-  }
-}
+    : store_(store), events_(events), expiry_(store.clock()), history_(store.directory()) {}
 
 Status JobManager::CheckSegments(const std::vector<std::uint64_t>& ids) const {
   if (ids.empty()) return Status::Ok();
@@ -83,6 +78,7 @@ Result<std::shared_ptr<JobState>> JobManager::Queue(const HotSwapConfig& config,
   base::MutexLock lock(mutex_);
   if (stopped_) return std::unexpected(Status(StatusCode::kClosed, "the store was closed"));
   if (!thread_.joinable()) {
+    SkipUsedIds();
     try {
       thread_ = std::thread([this] { Run(); });
     } catch (const std::system_error&) {
@@ -101,6 +97,16 @@ std::vector<std::shared_ptr<JobState>> JobManager::Unfinished() const {
   if (running_) jobs.push_back(running_);
   jobs.insert(jobs.end(), queue_.begin(), queue_.end());
   return jobs;
+}
+
+// Jobs are undone, and remembered, by their ids, also after a reopen.
+void JobManager::SkipUsedIds() {
+  for (const format::QuarantinedJob& job : store_.quarantine().Jobs()) {
+    next_id_ = std::max(next_id_, job.id + 1);
+  }
+  const auto remembered = history_.Read();
+  if (!remembered) return;
+  for (const CompactionRecord& job : *remembered) next_id_ = std::max(next_id_, job.job_id + 1);
 }
 
 void JobManager::Shutdown() {

@@ -61,6 +61,7 @@ class JobManager {
   // What jobs have managed so far, or the limit; 0: not known.
   std::uint64_t BytesPerSecond() const;
   void Run() FREYJA_EXCLUDES(mutex_);
+  void SkipUsedIds() FREYJA_REQUIRES(mutex_);
   void Remember(const JobState& job, const Result<CompactionReport>& result);
 
   engine::Store& store_;
