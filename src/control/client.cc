@@ -169,11 +169,10 @@ std::optional<Result<CompactionReport>> RemoteCompactionJob::WaitFor(
 }
 
 void RemoteCompactionJob::Cancel() {
-  try {
-    [[maybe_unused]] const auto ignored = connection_->Call("cancel", {{"id", id_}});
-  } catch (const std::exception&) {
-    // No memory; the caller sees that the job goes on.
-  }
+  // Where it fails, the caller sees that the job goes on.
+  const Status ignored =
+      Guarded([&] { return WithoutResult(connection_->Call("cancel", {{"id", id_}})); });
+  static_cast<void>(ignored);
 }
 
 CompactionProgress RemoteCompactionJob::Progress() const {

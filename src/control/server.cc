@@ -235,7 +235,7 @@ void Server::RunSlow() {
     try {
       request.reply.front().text = ReplyTo(request.command, *request.arguments);
     } catch (const std::exception&) {
-      // Left empty.
+      request.reply.front().text.clear();  // no memory; the connection ends
     }
     {
       base::MutexLock lock(mutex_);

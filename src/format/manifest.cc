@@ -136,6 +136,7 @@ Status CheckEnvelope(std::span<const std::byte> bytes) {
 // No id twice, none that was never given out.
 Status CheckIds(const Manifest& manifest) {
   std::vector<std::uint64_t> ids;
+  ids.reserve(manifest.log.size() + manifest.sealed.size());
   for (const LogSegment& segment : manifest.log) ids.push_back(segment.id);
   manifest.ForEachSealedOrQuarantined(
       [&](const SealedSegment& segment) { ids.push_back(segment.id); });
