@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -55,6 +56,13 @@ class ControlTest : public ::testing::Test {
       }
     }
   }
+  // Segments are sealed in the background.
+  void AwaitSealed() const {
+    const auto is_full = [](const SegmentInfo& info) { return info.state == SegmentState::kFull; };
+    for (int i = 0; i < 2000 && std::ranges::any_of(store_->GetSegments(), is_full); ++i) {
+      std::this_thread::sleep_for(milliseconds(10));
+    }
+  }
   // Running on after it has been started by a client, until somebody cancels it: it is paused.
   RemoteCompactionJob StartPausedJob(StoreControl& control) {
     EXPECT_OK(control.Pause());
@@ -100,6 +108,7 @@ TEST_F(ControlTest, StatisticsAndSegmentsAreThoseOfTheStore) {
 TEST_F(ControlTest, PlanIsThatOfTheCompactorAndChangesNothing) {
   Open();
   MakeGarbage();
+  AwaitSealed();
   const HotSwapConfig config{.min_space_saving = 0.1, .max_input_bytes = 300'000};
   StoreControl control = Control();
   const CompactionPlan plan = Must(control.Plan(config));
