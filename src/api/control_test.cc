@@ -56,12 +56,16 @@ class ControlTest : public ::testing::Test {
       }
     }
   }
-  // Segments are sealed in the background.
-  void AwaitSealed() const {
-    const auto is_full = [](const SegmentInfo& info) { return info.state == SegmentState::kFull; };
-    for (int i = 0; i < 2000 && std::ranges::any_of(store_->GetSegments(), is_full); ++i) {
+  // Segments are sealed, and the next one is prepared, in the background.
+  void AwaitBackground() const {
+    const auto count = [this](SegmentState state) {
+      return std::ranges::count(store_->GetSegments(), state, &SegmentInfo::state);
+    };
+    for (int i = 0; i < 6000; ++i) {
+      if (count(SegmentState::kFull) == 0 && count(SegmentState::kPrepared) == 1) return;
       std::this_thread::sleep_for(milliseconds(10));
     }
+    ADD_FAILURE() << "the segments were never sealed";
   }
   // Running on after it has been started by a client, until somebody cancels it: it is paused.
   RemoteCompactionJob StartPausedJob(StoreControl& control) {
@@ -88,9 +92,10 @@ TEST_F(ControlTest, WithoutTheOptionThereIsNoSocket) {
 TEST_F(ControlTest, StatisticsAndSegmentsAreThoseOfTheStore) {
   Open();
   MakeGarbage();
+  AwaitBackground();
   StoreControl control = Control();
   Stats stats;
-  // Segments are still sealed in the background.
+  // Syncs are still counted.
   for (int i = 0; i < 500; ++i) {
     stats = Must(control.GetStats());
     if (control::ToJson(stats) == control::ToJson(store_->GetStats())) break;
@@ -108,7 +113,7 @@ TEST_F(ControlTest, StatisticsAndSegmentsAreThoseOfTheStore) {
 TEST_F(ControlTest, PlanIsThatOfTheCompactorAndChangesNothing) {
   Open();
   MakeGarbage();
-  AwaitSealed();
+  AwaitBackground();
   const HotSwapConfig config{.min_space_saving = 0.1, .max_input_bytes = 300'000};
   StoreControl control = Control();
   const CompactionPlan plan = Must(control.Plan(config));
