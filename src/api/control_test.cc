@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -55,6 +56,17 @@ class ControlTest : public ::testing::Test {
       }
     }
   }
+  // Segments are sealed, and the next one is prepared, in the background.
+  void AwaitBackground() const {
+    const auto count = [this](SegmentState state) {
+      return std::ranges::count(store_->GetSegments(), state, &SegmentInfo::state);
+    };
+    for (int i = 0; i < 6000; ++i) {
+      if (count(SegmentState::kFull) == 0 && count(SegmentState::kPrepared) == 1) return;
+      std::this_thread::sleep_for(milliseconds(10));
+    }
+    ADD_FAILURE() << "the segments were never sealed";
+  }
   // Running on after it has been started by a client, until somebody cancels it: it is paused.
   RemoteCompactionJob StartPausedJob(StoreControl& control) {
     EXPECT_OK(control.Pause());
@@ -80,9 +92,10 @@ TEST_F(ControlTest, WithoutTheOptionThereIsNoSocket) {
 TEST_F(ControlTest, StatisticsAndSegmentsAreThoseOfTheStore) {
   Open();
   MakeGarbage();
+  AwaitBackground();
   StoreControl control = Control();
   Stats stats;
-  // Segments are still sealed in the background.
+  // Syncs are still counted.
   for (int i = 0; i < 500; ++i) {
     stats = Must(control.GetStats());
     if (control::ToJson(stats) == control::ToJson(store_->GetStats())) break;
@@ -100,6 +113,7 @@ TEST_F(ControlTest, StatisticsAndSegmentsAreThoseOfTheStore) {
 TEST_F(ControlTest, PlanIsThatOfTheCompactorAndChangesNothing) {
   Open();
   MakeGarbage();
+  AwaitBackground();
   const HotSwapConfig config{.min_space_saving = 0.1, .max_input_bytes = 300'000};
   StoreControl control = Control();
   const CompactionPlan plan = Must(control.Plan(config));
