@@ -105,7 +105,7 @@ void JobManager::SkipUsedIds() {
     next_id_ = std::max(next_id_, job.id + 1);
   }
   const auto remembered = history_.Read();
-  if (!remembered) return;
+  if (!remembered) return store_.health().Report(remembered.error());
   for (const CompactionRecord& job : *remembered) next_id_ = std::max(next_id_, job.job_id + 1);
 }
 

@@ -96,6 +96,12 @@ Status Recovery::CheckUnlisted(const format::Manifest& manifest) {
     if (!file) return file.error();
     std::array<std::byte, format::kSegmentHeaderBytes> bytes{};
     FREYJA_ASSIGN_OR_RETURN(const std::size_t read, (*file)->ReadAt(0, bytes));
+    if (read < bytes.size()) {
+      FREYJA_ASSIGN_OR_RETURN(const std::uint64_t size, (*file)->Size());
+      if (size >= bytes.size()) {
+        return Status(StatusCode::kIoError, name + ": only a part of its header could be read");
+      }
+    }
     // One without a valid header was never listed: headers are synced before that.
     const auto header = format::DecodeSegmentHeader(std::span(bytes).first(read));
     if (header && header->identity.store == manifest.store &&
