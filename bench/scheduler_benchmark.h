@@ -24,8 +24,8 @@ struct SchedulerPlan {
   std::size_t value_bytes = 100;           // at least kFewestVersionedBytes
   std::string distribution = "zipf:0.99";  // of MakeTrace, one without deletes
   std::uint64_t segment_bytes = std::uint64_t{1} << 20;
-  double ceiling = 1.5;  // CompactionLimits::space_ceiling
-  double dead_share = SchedulerOptions{}.dead_share;
+  double ceiling = 1.5;                   // CompactionLimits::space_ceiling
+  std::optional<double> dead_share = {};  // SchedulerOptions::dead_share
   Sync sync = Options{}.sync;
   double seconds = 60;  // that are measured
   double warm_up = 3;   // overwrites of each key, as fast as they go, before that

@@ -56,10 +56,10 @@ void DeclareStore(CLI::App& command, SchedulerArguments& arguments) {
       ->check(Between(1.1, 100.0))
       ->capture_default_str();
   command
-      .add_option("--dead-share", plan.dead_share,
-                  "Share of dead bytes from which it compacts below the ceiling, too")
-      ->check(Between(0.01, 1.0))
-      ->capture_default_str();
+      .add_option(
+          "--dead-share", plan.dead_share,
+          "Share of dead bytes from which it compacts below the ceiling, too; default: none")
+      ->check(Between(0.01, 1.0));
   command.add_option("--sync", arguments.sync, "none, interval or always; default: the library's")
       ->check(CLI::IsMember(kSyncs));
   command.add_option("--dir", arguments.directory, "Where the temporary directory is made")

@@ -163,7 +163,7 @@ json ConfigurationJson(const SchedulerPlan& plan, const SchedulerResult& result)
           {"distribution", plan.distribution},
           {"segment_bytes", plan.segment_bytes},
           {"ceiling", plan.ceiling},
-          {"dead_share", plan.dead_share},
+          {"dead_share", plan.dead_share ? json(*plan.dead_share) : json(nullptr)},
           {"seconds", plan.seconds},
           {"warm_up", plan.warm_up},
           {"readers", plan.readers},

@@ -27,22 +27,25 @@ struct CompactionLimits {
   std::chrono::microseconds latency_target{0};
 
   // Bytes on disk that the store may take, as a multiple of its live bytes (at least 1.1, of a
-  // store of at least four segments) or absolute. When eight segments' room is left, but not
-  // before nine tenths of the way there nor after 97 %, compaction runs at full speed, whatever
-  // the limits above; above it writers are slowed down as well, each write by at most
-  // max_write_delay. 0: no ceiling.
+  // store of at least four segments) or absolute. Compaction begins when eight segments' room is
+  // left (not before 90 % of the way there, nor after 98.5 %). When four are left (95 to 99 %) it
+  // runs at full speed, whatever the limits above; above the ceiling writers are slowed down as
+  // well, each write by at most max_write_delay. 0: no ceiling.
   double space_ceiling = 0;
   std::uint64_t bytes_ceiling = 0;
   std::chrono::microseconds max_write_delay{1000};
 };
 
-// The defaults reclaim space once three tenths of all record bytes are dead.
+// The defaults reclaim space once three tenths of all record bytes are dead or, with a space
+// ceiling, shortly before it is reached: the more may be dead, the less has to be copied.
 struct SchedulerOptions {
   bool enabled = true;
 
   // Triggers; each is enough. None fires below one segment's worth of dead bytes, except
   // free_disk_floor, which takes any gain.
-  double dead_share = 0.3;            // of all record bytes, above 0; 1: off
+  // Of all record bytes, above 0; 1: off. Not set: 0.3, or off if there is a space ceiling and
+  // there are no windows.
+  std::optional<double> dead_share = {};
   std::uint64_t dead_bytes = 0;       // 0: off
   std::uint64_t free_disk_floor = 0;  // bytes free on the file system; 0: off
   bool expired_records = true;        // segments all of whose expiring records have expired

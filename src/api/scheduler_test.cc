@@ -40,13 +40,30 @@ TEST_F(SchedulerTest, AnIdleStoreWithoutGainIsLeftAlone) {
 
 TEST_F(SchedulerTest, GarbageInTheActiveSegmentIsReclaimedAsWell) {
   options_.segment_bytes = 1 << 20;
-  options_.scheduler.limits.bytes_ceiling = 1 << 20;  // any garbage is too much
+  options_.scheduler.limits.bytes_ceiling = 1 << 19;  // any garbage is too much
   options_.scheduler.limits.max_write_delay = std::chrono::microseconds(0);
   Open();
   Overwrite(29);  // fills most of one segment, which is not sealed
   EXPECT_TRUE(Wait([&] { return store_->GetStats().dead_bytes == 0; }))
       << store_->GetStats().scheduler.decision;
   ExpectValues();
+}
+
+TEST_F(SchedulerTest, AStepFollowsAnotherAtOnceWhateverTheInterval) {
+  constexpr int kSteps = 60;
+  options_.scheduler.interval = std::chrono::hours(1);
+  Open();
+  HotSwapCompactor compactor(*store_);
+  compactor.Pause();
+  Overwrite(2 * 4 * kSteps);  // two rounds fill a segment, a step takes four
+  EXPECT_TRUE(store_->parts().store->SealActive().ok());
+  engine::testing::WaitUntilIdle(*store_->parts().store);
+  const auto begin = std::chrono::steady_clock::now();
+  compactor.Resume();
+  EXPECT_TRUE(Wait([&] { return Reclaimed(); })) << store_->GetStats().scheduler.decision;
+  EXPECT_GE(Completed(), kSteps / 2);
+  // Only looking while a job runs, ten times a second, would take that long.
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, milliseconds(100) * kSteps / 2);
 }
 
 TEST_F(SchedulerTest, ExpiredRecordsGo) {

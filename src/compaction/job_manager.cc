@@ -127,7 +127,8 @@ void JobManager::Run() {
     std::shared_ptr<JobState> job;
     {
       base::MutexLock lock(mutex_);
-      running_.reset();
+      const bool ended = std::exchange(running_, nullptr) != nullptr;
+      if (ended && queue_.empty() && on_idle_) on_idle_();
       while (queue_.empty() && !stopped_) changed_.Wait(mutex_);
       if (queue_.empty()) return;
       job = std::move(queue_.front());

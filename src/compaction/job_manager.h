@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/mutex.h"
@@ -44,6 +46,12 @@ class JobManager {
     base::MutexLock lock(mutex_);
     return running_ != nullptr || !queue_.empty();
   }
+  // `on_idle` is called whenever a job has ended and none waits, with a lock held that busy(),
+  // Submit() and their like need, and not any more once another, or none, was set.
+  void SetOnIdle(std::function<void()> on_idle) FREYJA_EXCLUDES(mutex_) {
+    base::MutexLock lock(mutex_);
+    on_idle_ = std::move(on_idle);
+  }
   // That one first, then those that wait, in order.
   std::vector<std::shared_ptr<JobState>> Unfinished() const FREYJA_EXCLUDES(mutex_);
 
@@ -75,6 +83,7 @@ class JobManager {
   std::thread thread_ FREYJA_GUARDED_BY(mutex_);
   std::deque<std::shared_ptr<JobState>> queue_ FREYJA_GUARDED_BY(mutex_);
   std::shared_ptr<JobState> running_ FREYJA_GUARDED_BY(mutex_);
+  std::function<void()> on_idle_ FREYJA_GUARDED_BY(mutex_);
   std::uint64_t next_id_ FREYJA_GUARDED_BY(mutex_) = 1;
   bool stopped_ FREYJA_GUARDED_BY(mutex_) = false;
 };

@@ -11,10 +11,18 @@ namespace freyja::compaction {
 
 namespace {
 
-constexpr double kNearCeilingFirst = 0.9;
-constexpr double kNearCeilingLast = 0.97;
-// What a step in progress holds twice, and what is written between two looks.
-constexpr std::uint64_t kSegmentsOfRoom = 8;
+// How far below a ceiling something begins: so many segments of room are left, within two shares
+// of the ceiling.
+struct Margin {
+  std::uint64_t segments = 0;
+  double first = 0;
+  double last = 0;
+};
+// A step in progress holds up to four segments twice; beside that there must be room for what is
+// written until it is done.
+constexpr Margin kBeginsBelowCeiling = {.segments = 8, .first = 0.9, .last = 0.985};
+constexpr Margin kNearCeiling = {.segments = 4, .first = 0.95, .last = 0.99};
+constexpr double kDefaultDeadShare = 0.3;
 constexpr double kFullDelayAt = 1.1;  // times the ceiling
 constexpr double kLowestCeiling = 1.1;
 // A victim that gives back less is not worth the writing, unless space is short.
@@ -38,12 +46,19 @@ double DeadShare(const Sight& sight) {
   return all == 0 ? 0 : static_cast<double>(sight.dead_bytes()) / static_cast<double>(all);
 }
 
-// Share of the ceiling from which it is near.
-double NearCeiling(const Sight& sight, double share) {
+// `share` of the ceiling is in use: is that within the margin?
+bool IsWithin(const Margin& margin, const Sight& sight, double share) {
   // disk_bytes / share is the ceiling in bytes.
-  const double room = share * static_cast<double>(kSegmentsOfRoom * sight.segment_bytes) /
+  const double room = share * static_cast<double>(margin.segments * sight.segment_bytes) /
                       static_cast<double>(std::max<std::uint64_t>(sight.disk_bytes, 1));
-  return std::clamp(1 - room, kNearCeilingFirst, kNearCeilingLast);
+  return share >= std::clamp(1 - room, margin.first, margin.last);
+}
+
+// A ceiling on space says by itself how much may be dead, but where compaction has to wait for a
+// window there should be room below it.
+double DeadShareTrigger(const SchedulerOptions& options, const CompactionLimits& limits) {
+  const bool is_implied = limits.space_ceiling != 0 && options.windows.empty();
+  return options.dead_share.value_or(is_implied ? 1 : kDefaultDeadShare);
 }
 
 Decision Run(Trigger trigger, const Sight& sight, std::string reason) {
@@ -91,7 +106,7 @@ double CeilingShare(const CompactionLimits& limits, const Sight& sight) {
 Pressure PressureOf(const CompactionLimits& limits, const Sight& sight) {
   const double share = CeilingShare(limits, sight);
   if (share > 1) return Pressure::kAbove;
-  return share >= NearCeiling(sight, share) ? Pressure::kNear : Pressure::kNone;
+  return IsWithin(kNearCeiling, sight, share) ? Pressure::kNear : Pressure::kNone;
 }
 
 std::chrono::microseconds WriteDelay(const CompactionLimits& limits, const Sight& sight) {
@@ -99,6 +114,10 @@ std::chrono::microseconds WriteDelay(const CompactionLimits& limits, const Sight
   const double part = std::clamp(above, 0.0, 1.0);
   return std::chrono::microseconds(
       std::llround(part * static_cast<double>(limits.max_write_delay.count())));
+}
+
+bool ReadersHoldTooMuch(const Sight& sight) {
+  return sight.retired_bytes > std::max(4 * sight.segment_bytes, sight.live_bytes / 4);
 }
 
 bool InWindow(const std::vector<DayWindow>& windows, std::uint32_t minute_of_day) {
@@ -114,7 +133,7 @@ bool InWindow(const std::vector<DayWindow>& windows, std::uint32_t minute_of_day
 Decision Decide(const SchedulerOptions& options, const CompactionLimits& limits,
                 const Sight& sight) {
   // What readers hold would only grow, above a ceiling, too: nothing comes back before they close.
-  if (sight.retired_bytes > std::max(4 * sight.segment_bytes, sight.live_bytes / 4)) {
+  if (ReadersHoldTooMuch(sight)) {
     return Rest("readers hold " + std::to_string(sight.retired_bytes) +
                 " bytes of segments that were compacted; no more until they close");
   }
@@ -134,7 +153,12 @@ Decision Decide(const SchedulerOptions& options, const CompactionLimits& limits,
   }
   if (pressed) return *std::move(pressed);
   if (sight.dead_bytes() < sight.segment_bytes) return Rest("less than a segment's worth is dead");
-  if (options.dead_share < 1 && DeadShare(sight) >= options.dead_share) {
+  if (const double share = CeilingShare(limits, sight);
+      IsWithin(kBeginsBelowCeiling, sight, share)) {
+    return Run(Trigger::kCeiling, sight, Percent(share) + " of the space ceiling in use");
+  }
+  const double dead_share = DeadShareTrigger(options, limits);
+  if (dead_share < 1 && DeadShare(sight) >= dead_share) {
     return Run(Trigger::kDeadShare, sight,
                Percent(DeadShare(sight)) + " of all record bytes are dead");
   }
@@ -165,8 +189,8 @@ Status CheckLimits(const CompactionLimits& limits) {
 
 Status CheckOptions(const SchedulerOptions& options) {
   FREYJA_RETURN_IF_ERROR(CheckLimits(options.limits));
-  if (!(options.dead_share > 0 && options.dead_share <= 1)) {
-    return Invalid("scheduler.dead_share is " + std::to_string(options.dead_share) +
+  if (options.dead_share && !(*options.dead_share > 0 && *options.dead_share <= 1)) {
+    return Invalid("scheduler.dead_share is " + std::to_string(*options.dead_share) +
                    "; it must be above 0 and at most 1, which switches it off");
   }
   if (options.interval.count() <= 0 || options.interval > kLongest) {

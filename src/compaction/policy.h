@@ -54,6 +54,9 @@ Pressure PressureOf(const CompactionLimits& limits, const Sight& sight);
 // max_write_delay a tenth above the ceiling, and in proportion below that.
 std::chrono::microseconds WriteDelay(const CompactionLimits& limits, const Sight& sight);
 
+// So much of what was compacted is still held that compacting more waits until they close.
+bool ReadersHoldTooMuch(const Sight& sight);
+
 Decision Decide(const SchedulerOptions& options, const CompactionLimits& limits,
                 const Sight& sight);
 bool InWindow(const std::vector<DayWindow>& windows, std::uint32_t minute_of_day);

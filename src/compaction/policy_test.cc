@@ -183,11 +183,53 @@ TEST(WindowTest, MayGoThroughMidnight) {
   EXPECT_TRUE(InWindow({}, 700)) << "without windows it is always open";
 }
 
-TEST(CeilingTest, IsNearWhenEightSegmentsRoomIsLeftAndExceededAboveIt) {
+TEST(DecideTest, WithASpaceCeilingTheDeadShareIsOffUnlessItIsSetOrThereAreWindows) {
+  Sight sight = Healthy();
+  sight.dead_sealed_bytes = 60 * kMiB;  // of 150
+  sight.disk_bytes = 152 * kMiB;
+  const CompactionLimits limits = Limits([](CompactionLimits& l) { l.space_ceiling = 2; });
+  EXPECT_EQ(Decide({}, {}, sight).trigger, Trigger::kDeadShare);
+  EXPECT_EQ(Decide({}, BytesCeiling(200 * kMiB), sight).trigger, Trigger::kDeadShare);
+  EXPECT_EQ(Decide({}, limits, sight).trigger, Trigger::kNone);
+  EXPECT_EQ(Decide(DeadShare(0.4), limits, sight).trigger, Trigger::kDeadShare);
+  const SchedulerOptions windows =
+      With([](SchedulerOptions& o) { o.windows = {{.begin_minute = 0, .end_minute = 120}}; });
+  EXPECT_EQ(Decide(windows, limits, sight).trigger, Trigger::kDeadShare);
+}
+
+TEST(DecideTest, ItBeginsWhenEightSegmentsRoomIsLeftBelowACeiling) {
+  Sight sight = Healthy();
+  const CompactionLimits limits = BytesCeiling(100 * kMiB);
+  sight.disk_bytes = 91 * kMiB;
+  EXPECT_EQ(Decide({}, limits, sight).trigger, Trigger::kNone);
+  sight.disk_bytes = 92 * kMiB;
+  const Decision decision = Decide({}, limits, sight);
+  EXPECT_EQ(decision.trigger, Trigger::kCeiling);
+  EXPECT_GT(decision.min_space_saving, 0) << "space is not short yet";
+  sight.disk_bytes = 96 * kMiB;
+  EXPECT_EQ(Decide({}, limits, sight).min_space_saving, 0);
+}
+
+TEST(DecideTest, ItBeginsWithin90And98PercentOfACeilingWhateverTheSegments) {
+  Sight sight = Healthy();
+  const auto begins_at = [&](std::uint64_t segment_bytes, std::uint64_t disk) {
+    sight.segment_bytes = segment_bytes;
+    sight.disk_bytes = disk;
+    sight.dead_sealed_bytes = segment_bytes;
+    sight.live_bytes = 800 * kMiB;
+    return Decide({}, BytesCeiling(1000 * kMiB), sight).trigger == Trigger::kCeiling;
+  };
+  EXPECT_FALSE(begins_at(64 * kMiB, 899 * kMiB));
+  EXPECT_TRUE(begins_at(64 * kMiB, 901 * kMiB));
+  EXPECT_FALSE(begins_at(kMiB / 64, 984 * kMiB));
+  EXPECT_TRUE(begins_at(kMiB / 64, 986 * kMiB));
+}
+
+TEST(CeilingTest, IsNearWhenFourSegmentsRoomIsLeftAndExceededAboveIt) {
   Sight sight = Healthy();
   const CompactionLimits limits = BytesCeiling(100 * kMiB);
   for (const auto& [disk, wanted] :
-       {std::pair{91 * kMiB, Pressure::kNone}, std::pair{92 * kMiB, Pressure::kNear},
+       {std::pair{95 * kMiB, Pressure::kNone}, std::pair{96 * kMiB, Pressure::kNear},
         std::pair{100 * kMiB, Pressure::kNear}, std::pair{101 * kMiB, Pressure::kAbove}}) {
     sight.disk_bytes = disk;
     EXPECT_EQ(PressureOf(limits, sight), wanted) << disk;
@@ -195,17 +237,17 @@ TEST(CeilingTest, IsNearWhenEightSegmentsRoomIsLeftAndExceededAboveIt) {
   EXPECT_EQ(PressureOf({}, sight), Pressure::kNone);
 }
 
-TEST(CeilingTest, IsNearWithinNineTenthsAnd97PercentWhateverTheSegments) {
+TEST(CeilingTest, IsNearWithin95And99PercentWhateverTheSegments) {
   Sight sight = Healthy();
   const auto near_from = [&](std::uint64_t segment_bytes, std::uint64_t disk) {
     sight.segment_bytes = segment_bytes;
     sight.disk_bytes = disk;
     return PressureOf(BytesCeiling(1000 * kMiB), sight) == Pressure::kNear;
   };
-  EXPECT_FALSE(near_from(64 * kMiB, 899 * kMiB));
-  EXPECT_TRUE(near_from(64 * kMiB, 901 * kMiB));
-  EXPECT_FALSE(near_from(kMiB / 64, 969 * kMiB));
-  EXPECT_TRUE(near_from(kMiB / 64, 971 * kMiB));
+  EXPECT_FALSE(near_from(64 * kMiB, 949 * kMiB));
+  EXPECT_TRUE(near_from(64 * kMiB, 951 * kMiB));
+  EXPECT_FALSE(near_from(kMiB / 64, 989 * kMiB));
+  EXPECT_TRUE(near_from(kMiB / 64, 991 * kMiB));
 }
 
 TEST(CeilingTest, OnSpaceAmplificationCountsAStoreOfLessThanFourSegmentsAsFour) {

@@ -14,6 +14,8 @@ namespace {
 
 constexpr milliseconds kWhileAJobRuns{100};
 constexpr milliseconds kWhenSpaceIsShort{1000};
+// Share of a ceiling from which fast writers could pass it between two looks.
+constexpr double kWatchedFrom = 0.9;
 // Too few samples say little about the 99th percentile, but more do not come for ever: after a
 // while those that are there must do, and a store without any has nobody to be slowed down.
 constexpr std::uint64_t kFewestSamples = 50;
@@ -40,6 +42,13 @@ Scheduler::Scheduler(engine::Store& store, JobManager& jobs, EventDispatcher& ev
       idling_(options_.backoff_first, options_.backoff_cap),
       limits_(options_.limits) {
   jobs_.throttle().SetRate(limits_.bytes_per_second.value_or(0));
+  // Short steps follow each other at once where there is much to do.
+  jobs_.SetOnIdle([this] { Wake(); });
+}
+
+Scheduler::~Scheduler() {
+  jobs_.SetOnIdle(nullptr);
+  Shutdown();
 }
 
 Status Scheduler::Start() {
@@ -136,13 +145,15 @@ void Scheduler::Run() {
 
 milliseconds Scheduler::NapTime() {
   if (jobs_.busy()) return kWhileAJobRuns;
-  if (pressure_ != Pressure::kNone) return std::min(kWhileAJobRuns, options_.interval);
+  if (looks_often_) return std::min(kWhileAJobRuns, options_.interval);
   const auto jitter = static_cast<std::uint64_t>(options_.jitter.count());
   return options_.interval +
          milliseconds(jitter == 0 ? 0 : store_.random().Next64() % (jitter + 1));
 }
 
 void Scheduler::Look() {
+  // So that what nobody holds any more is not taken for held.
+  store_.reaper().Collect();
   const Sight sight = See();
   Steer(sight);
   TakeOutcome();
@@ -211,6 +222,7 @@ void Scheduler::Steer(const Sight& sight) {
   const CompactionLimits limits = this->limits();
   const bool compacting = jobs_.busy();
   latencies_.set_compacting(compacting);
+  looks_often_ = CeilingShare(limits, sight) >= kWatchedFrom || ReadersHoldTooMuch(sight);
   const Pressure pressure = PressureOf(limits, sight);
   write_delay_us_.store(static_cast<std::uint32_t>(WriteDelay(limits, sight).count()));
   TellPressure(pressure, sight);

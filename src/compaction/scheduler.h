@@ -21,16 +21,17 @@
 
 namespace freyja::compaction {
 
-// Looks at the store every interval, and ten times a second while a job runs: whoever started
-// it, its rate follows the limits. Its own jobs are one step long, so that each look decides
-// about a few segments only. What to do is decided in policy.h; which segments, by the planner.
+// Looks at the store every interval, when a job has ended, and ten times a second while one runs:
+// whoever started it, its rate follows the limits. Its own jobs are one step long, so that each
+// look decides about a few segments only. What to do is decided in policy.h; which segments, by the
+// planner.
 //
 // Thread safety: all members may be called from any thread.
 class Scheduler {
  public:
   Scheduler(engine::Store& store, JobManager& jobs, EventDispatcher& events,
             engine::LatencySampler& latencies, SchedulerOptions options);
-  ~Scheduler() { Shutdown(); }
+  ~Scheduler();
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
@@ -103,6 +104,7 @@ class Scheduler {
   engine::LatencyCounts seen_latencies_;
   Clock::time_point latencies_seen_at_{};
   Pressure pressure_ = Pressure::kNone;
+  bool looks_often_ = false;  // a ceiling is close, or readers are waited for
   bool told_unmet_ = false;
 
   std::atomic<std::uint32_t> write_delay_us_{0};
