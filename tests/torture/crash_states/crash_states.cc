@@ -35,6 +35,7 @@ void RunWorkload(const Workload& workload, Sync sync, std::uint64_t seed, const 
   }
   report.Count("workloads");
   report.Count("swaps", world.swaps());
+  report.Count("scheduled_rotations", world.rotations());
   examiner.ExamineAll(world, effort, deadline, where);
 }
 

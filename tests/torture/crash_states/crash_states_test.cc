@@ -35,7 +35,7 @@ TEST(CrashStatesTest, NoStateOfAnyCrashBreaksAPromise) {
   const auto took = std::chrono::steady_clock::now() - begin;
   std::cout << std::chrono::duration_cast<std::chrono::milliseconds>(took).count() << " ms\n";
   EXPECT_EQ(report.violations(), 0u) << "FREYJA_TEST_SEED=" << seed << "\n" << report.Problems();
-  EXPECT_EQ(report.figure("workloads"), 33u);
+  EXPECT_EQ(report.figure("workloads"), 39u);
   EXPECT_GT(report.figure("crash_boundaries"), 300u);
   EXPECT_GT(report.figure("crash_boundaries_exhaustive"), 100u);
   EXPECT_GT(report.figure("crash_images"), 1000u);
@@ -45,6 +45,7 @@ TEST(CrashStatesTest, NoStateOfAnyCrashBreaksAPromise) {
   }
   // The workloads do what they are there for, and something was there to be lost.
   EXPECT_GT(report.figure("swaps"), 5u);
+  EXPECT_EQ(report.figure("scheduled_rotations"), 6u);
   EXPECT_GT(report.figure("lost_unsynced"), 50u);
   EXPECT_GT(report.figure("compacted_after_crash"), 10u);
 }
@@ -179,6 +180,17 @@ TEST(ImageSetTest, RemembersEachHashOnce) {
   for (std::uint64_t i = 0; i < kCount; ++i) EXPECT_TRUE(set.Insert({.low = i * 7, .high = i}));
   for (std::uint64_t i = 0; i < kCount; ++i) EXPECT_FALSE(set.Insert({.low = i * 7, .high = i}));
   EXPECT_EQ(set.size(), kCount);
+}
+
+// --- The scheduler in a workload ------------------------------------------------------
+
+TEST(ScheduledWorkloadTest, ASchedulerThatDoesNotDoWhatIsExpectedIsFound) {
+  World world(Sync::kNone, 1);
+  world.Schedule();
+  world.Open();
+  world.Put("a", 100);
+  world.LetSchedulerCompact(/*rotates=*/false);
+  EXPECT_EQ(world.problem(), "scheduler: Aborted: nothing compacted");
 }
 
 // --- Planted wrongs -------------------------------------------------------------------

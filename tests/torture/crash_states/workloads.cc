@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t kSmall = 60;
 constexpr std::size_t kMedium = 400;
 constexpr std::size_t kLarge = 3500;  // four fill a segment
+constexpr std::size_t kOfGarbage = 920;
 
 std::string Key(std::uint64_t number) { return "key" + std::to_string(number); }
 std::string AnyKey(Dice& dice) { return Key(dice.Below(6)); }
@@ -187,6 +188,44 @@ void UndoBehindTombstones(World& world) {
   world.Compact({.min_space_saving = 0, .seal_active = true});
 }
 
+// More than a segment's worth of garbage, most of it in the log, which as a whole fits into the
+// active segment. Of six keys two are gone afterwards.
+void PutGarbageIntoTheLog(World& world) {
+  Dice& dice = world.dice();
+  const auto size = [&] { return kOfGarbage + dice.Below(100); };
+  world.Batch({Key(0), Key(1), Key(2), Key(3), Key(4), Key(5)}, size());
+  world.Roll();
+  for (int round = 0; round < 2; ++round) {
+    world.Batch({Key(0), Key(1), Key(2)}, size(), AnySync(dice));
+    world.Batch({Key(3), Key(4), Key(5)}, size());
+  }
+  world.Batch({"-" + Key(0), "-" + Key(1), Key(2), Key(3), Key(4), Key(5)}, kSmall);
+}
+
+// Nobody asks for the compaction, nor for the sealing of the active segment before it.
+void ScheduledRotation(World& world) {
+  world.Schedule();
+  world.Open();
+  PutGarbageIntoTheLog(world);
+  world.StartRecording();
+  world.LetSchedulerCompact(/*rotates=*/true);
+  PutSome(world, 2);
+}
+
+// What its job replaced is kept, until there is no room for it.
+void ScheduledQuarantine(World& world) {
+  world.KeepReplaced();
+  world.Schedule();
+  world.Open();
+  PutGarbageIntoTheLog(world);
+  world.LetSchedulerCompact(/*rotates=*/true);
+  world.StartRecording();
+  world.Delete(Key(2));
+  PutSome(world, 1);
+  world.LetSchedulerMakeRoom();
+  PutSome(world, 1);
+}
+
 const Workload kWorkloads[] = {
     {"create_and_put", CreateAndPut},
     {"batches", Batches},
@@ -199,6 +238,8 @@ const Workload kWorkloads[] = {
     {"expire", Expire},
     {"compact_and_undo", CompactAndUndo},
     {"undo_behind_tombstones", UndoBehindTombstones},
+    {"scheduled_rotation", ScheduledRotation},
+    {"scheduled_quarantine", ScheduledQuarantine},
 };
 
 }  // namespace

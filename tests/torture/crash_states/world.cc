@@ -8,6 +8,7 @@
 #include "api/store_parts.h"
 #include "freyja/write_batch.h"
 #include "support/crash_images.h"
+#include "torture/woken_scheduler.h"
 
 namespace freyja::torture {
 
@@ -232,6 +233,36 @@ bool World::Compact(HotSwapConfig config) {
   Settle();
   TakeMoment("after a compaction");
   return report->ran;
+}
+
+void World::Schedule() { options_.scheduler = WokenOptions(); }
+
+void World::LetSchedulerCompact(bool rotates) {
+  if (!problem_.empty()) return;
+  const SchedulerRun run = LetSchedulerRun(*store_, 1);
+  problem_ = run.problem;
+  if (run.failed != 0) Check(store_->GetStats().background_error, "job of the scheduler");
+  if (run.completed == 0) Check(Status(StatusCode::kAborted, "nothing compacted"), "scheduler");
+  if (rotates && !run.rotated) {
+    Check(Status(StatusCode::kAborted, "the active segment was not sealed"), "scheduler");
+  }
+  swaps_ += run.completed;
+  rotations_ += run.rotated ? 1 : 0;
+  Settle();
+  TakeMoment("after the scheduler's compactions");
+}
+
+void World::LetSchedulerMakeRoom() {
+  if (!problem_.empty()) return;
+  if (store_->GetStats().quarantined_segments == 0) {
+    Check(Status(StatusCode::kAborted, "nothing is in quarantine"), "scheduler");
+  }
+  const SchedulerRun run = freyja::torture::LetSchedulerMakeRoom(*store_);
+  Check(store_->GetStats().background_error, "scheduler");
+  if (problem_.empty()) problem_ = run.problem;
+  swaps_ += run.completed;
+  Settle();
+  TakeMoment("after the scheduler made room");
 }
 
 void World::KeepReplaced() { options_.quarantine.keep_for = std::chrono::hours(1); }

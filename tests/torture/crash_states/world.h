@@ -67,6 +67,12 @@ class World {
   void Roll();
   // Whether segments were replaced.
   bool Compact(HotSwapConfig config);
+  // Stores opened from here on compact by themselves, when they are told to look.
+  void Schedule();
+  // The store compacts until it has nothing left to do; `rotates`: seals what was active for it.
+  void LetSchedulerCompact(bool rotates);
+  // The store has to take less space, so that it gives up what is in quarantine.
+  void LetSchedulerMakeRoom();
   // Stores opened from here on keep what compactions replace.
   void KeepReplaced();
   // Of the last job.
@@ -84,6 +90,7 @@ class World {
   const std::map<std::string, std::uint64_t>& expiries() const { return expiries_; }
   const std::string& problem() const { return problem_; }
   std::uint64_t swaps() const { return swaps_; }
+  std::uint64_t rotations() const { return rotations_; }  // by the scheduler
   // As if the history had one more durable write that the store never saw.
   void ForgetAWrite(const std::string& key);
   // As if all acknowledged writes had been synced.
@@ -107,6 +114,7 @@ class World {
   std::map<std::string, std::uint64_t> expiries_;
   std::uint64_t number_ = 0;
   std::uint64_t swaps_ = 0;
+  std::uint64_t rotations_ = 0;
   std::uint64_t last_job_ = 0;
   std::string problem_;
   std::unique_ptr<KVStore> store_;

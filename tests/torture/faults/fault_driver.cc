@@ -138,6 +138,8 @@ void Driver::EndSession() {
   if (injector_.must_be_noticed() && !learned_ && !OnlyHarmlessFired()) {
     Problem(Wrong::kOther, "a failure that nobody was told of");
   }
+  // One that the scheduler began may have been cancelled by the closing.
+  if (setup_.options.scheduler.enabled) failed_jobs_ = stats.compactions_failed;
   if (failure_events_->load() != failed_jobs_) {
     Problem(Wrong::kOther, std::to_string(failed_jobs_) + " jobs failed, but listeners heard of " +
                                std::to_string(failure_events_->load()));
@@ -270,6 +272,26 @@ void Driver::WaitFor(const Result<CompactionJob>& job, std::string_view call) {
     ++failed_jobs_;
     CheckError(report.error(), call);
   }
+  CheckReads();
+}
+
+void Driver::LetSchedulerCompact() {
+  if (store_ != nullptr) TakeRun(LetSchedulerRun(*store_, 2));
+}
+
+void Driver::LetSchedulerMakeRoom() {
+  if (store_ != nullptr) TakeRun(freyja::torture::LetSchedulerMakeRoom(*store_));
+}
+
+// Nobody waited for those jobs, so statistics and events alone tell of their failures.
+void Driver::TakeRun(const SchedulerRun& run) {
+  if (!run.problem.empty()) Problem(Wrong::kOther, run.problem);
+  swaps_ += run.completed;
+  rotations_ += run.rotated ? 1 : 0;
+  by_itself_ += run.failed;
+  const Status error = store_->GetStats().background_error;
+  if (!error.ok()) CheckError(error, "scheduler");
+  if (run.failed != 0 && error.ok()) Problem(Wrong::kOther, "a job failed without an error");
   CheckReads();
 }
 

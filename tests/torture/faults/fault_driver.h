@@ -18,6 +18,7 @@
 #include "torture/faults/fault_kinds.h"
 #include "torture/faults/fault_oracle.h"
 #include "torture/report.h"
+#include "torture/woken_scheduler.h"
 
 namespace freyja::torture {
 
@@ -50,6 +51,12 @@ class Driver {
   void Compact(HotSwapConfig config);
   // Stores opened from here on keep what compactions replace.
   void KeepReplaced() { setup_.options.quarantine.keep_for = std::chrono::hours(1); }
+  // Stores opened from here on compact by themselves, when they are told to look.
+  void Schedule() { setup_.options.scheduler = WokenOptions(); }
+  // The store compacts by itself until it has nothing left to do, or two jobs have failed.
+  void LetSchedulerCompact();
+  // It has to take less space, so that it gives up what is in quarantine.
+  void LetSchedulerMakeRoom();
   // Of the last job that replaced something.
   void Undo();
   void EndQuarantine();
@@ -72,6 +79,8 @@ class Driver {
   const std::vector<Verdict>& problems() const { return problems_; }
   std::uint64_t reopens() const { return reopens_; }
   std::uint64_t swaps() const { return swaps_; }
+  std::uint64_t rotations() const { return rotations_; }         // by the scheduler
+  std::uint64_t failed_by_itself() const { return by_itself_; }  // jobs of the scheduler
   bool turned_read_only() const { return turned_read_only_; }
 
  private:
@@ -87,6 +96,7 @@ class Driver {
   void Write(support::Write write, bool sync, std::string_view call,
              const std::function<Status()>& act);
   void WaitFor(const Result<CompactionJob>& job, std::string_view call);
+  void TakeRun(const SchedulerRun& run);
   bool Durable(Sync sync) const;
   std::string NewValue(const std::string& key, std::size_t bytes);
   bool TryOpen();
@@ -120,6 +130,8 @@ class Driver {
   bool turned_read_only_ = false;
   std::uint64_t reopens_ = 0;
   std::uint64_t swaps_ = 0;
+  std::uint64_t rotations_ = 0;
+  std::uint64_t by_itself_ = 0;
   std::uint64_t last_job_ = 0;  // 0: none
   std::vector<Verdict> problems_;
 };

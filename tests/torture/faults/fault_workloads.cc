@@ -141,6 +141,28 @@ void Undoes(Driver& driver) {
   driver.Put(3, 100);
 }
 
+// The garbage is in the log for the most part, so that the store seals what is active before it
+// compacts, and later gives up what that has replaced.
+void Scheduled(Driver& driver) {
+  driver.KeepReplaced();
+  driver.Schedule();
+  driver.Open();
+  PutAll(driver, 450);
+  driver.Seal();
+  for (int round = 0; round < 2; ++round) PutAll(driver, 500);
+  for (int key = 0; key < kKeys; key += 2) driver.Delete(key);
+  for (int key = 1; key < kKeys; key += 2) driver.Put(key, 100);
+  driver.LetSchedulerCompact();
+  driver.Put(0, 200);
+  driver.Delete(1);
+  driver.LetSchedulerMakeRoom();
+  driver.Put(2, 200);
+  driver.Verify();
+  driver.Close();
+  driver.Open();
+  driver.Put(3, 100);
+}
+
 // Anything, in any order.
 void Anything(Driver& driver) {
   support::Dice& dice = driver.dice();
@@ -193,6 +215,7 @@ const std::vector<FaultWorkload>& FaultWorkloads() {
       {"temporary_directory", TemporaryDirectory},
       {"kills", Kills},
       {"undoes", Undoes},
+      {"scheduled", Scheduled},
       {"anything", Anything},
   };
   return workloads;

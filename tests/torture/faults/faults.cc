@@ -107,6 +107,8 @@ class Sweep {
     if (driver.turned_read_only()) report_.Count("fault_stores_turned_read_only");
     report_.Count("fault_reopens", driver.reopens());
     report_.Count("fault_swaps", driver.swaps());
+    report_.Count("fault_scheduled_rotations", driver.rotations());
+    report_.Count("fault_scheduled_failures", driver.failed_by_itself());
     for (const Verdict& problem : driver.problems()) {
       report_.Violation(problem.wrong, "faults: seed " + std::to_string(seed_) + ", workload " +
                                            workload.name + ", sync " + policy.name + ", " +

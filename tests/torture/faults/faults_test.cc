@@ -26,6 +26,8 @@ TEST(FaultsTest, EveryCallFailsAndNothingIsLostOrClaimedWrongly) {
   EXPECT_GT(report.figure("fault_reopens"), report.figure("faults_injected"));
   EXPECT_GT(report.figure("fault_stores_turned_read_only"), 50u);
   EXPECT_GT(report.figure("fault_swaps"), 100u);
+  EXPECT_GT(report.figure("fault_scheduled_rotations"), 100u);
+  EXPECT_GT(report.figure("fault_scheduled_failures"), 20u);
   for (const FaultKind& kind : FaultKinds()) {
     EXPECT_GT(report.figure(std::string("faults_") + kind.name), 0u) << kind.name;
   }

@@ -27,6 +27,9 @@ Body Deletes(const std::string& key) {
 Body Compacts(bool must_fail = false) {
   return [=](StoreWorld& world, std::size_t thread) { world.Compact(must_fail, thread); };
 }
+Body CompactsAsScheduled() {
+  return [](StoreWorld& world, std::size_t thread) { world.CompactAsScheduled(thread); };
+}
 Body Undoes() {
   return [](StoreWorld& world, std::size_t) { world.UndoSetUp(); };
 }
@@ -53,6 +56,13 @@ void DeletedKey(StoreWorld& world) {
   world.HaveNot(kKey);
   world.Have(kGarbage, 2);
   world.Seal();
+  world.Have(kGarbage, 3);
+}
+
+// One live record in the log, with dead ones.
+void GarbageInTheLog(StoreWorld& world) {
+  OneLiveOneDead(world);
+  world.Have(kKey, 1);
   world.Have(kGarbage, 3);
 }
 
@@ -118,6 +128,13 @@ std::vector<std::pair<std::string, Plan>> Plans() {
       {[](StoreWorld& world, std::size_t thread) { world.MultiGet({kKey, kGarbage}, thread); },
        Deletes(kKey), Compacts()});
   plans.emplace_back("multi-get, delete, swap", std::move(many));
+
+  // The active segment is sealed while the writer is anywhere between its queue and its answer.
+  Plan rotation = Simple({Gets(kKey), Puts(kKey, 2), CompactsAsScheduled()});
+  rotation.set_up = GarbageInTheLog;
+  plans.emplace_back("get, overwrite, rotation and swap", rotation);
+  rotation.bodies = {Walks(), Deletes(kKey), CompactsAsScheduled()};
+  plans.emplace_back("iterator, delete, rotation and swap", std::move(rotation));
 
   plans.emplace_back("get, overwrite, undo", Undo({Gets(kKey), Puts(kKey, 2), Undoes()}));
   plans.emplace_back("get, delete, undo", Undo({Gets(kKey), Deletes(kKey), Undoes()}));

@@ -6,6 +6,7 @@
 
 #include "base/schedule_point.h"
 #include "compaction/job_state.h"
+#include "compaction/steps.h"
 #include "compaction/undo.h"
 #include "support/history.h"
 #include "support/test_settings.h"
@@ -289,6 +290,21 @@ void StoreWorld::Compact(bool must_fail, std::size_t thread) {
   }
   if (report && !report->ran) recorder_.Wrongly(Wrong::kOther, "nothing was compacted");
   if (plant_ != StorePlant::kNone) PlantAfterSwap(sealed);
+  TakeBack();
+}
+
+void StoreWorld::CompactAsScheduled(std::size_t thread) {
+  const std::uint64_t bytes = 4 * store_->segment_bytes();
+  compaction::JobState state(thread, {.min_space_saving = 0.1,
+                                      .seal_active = true,
+                                      .max_input_bytes = bytes,
+                                      .step_bytes = bytes,
+                                      .combine_small = true});
+  const std::uint64_t rolls = store_->log().rolls();
+  const auto report = compaction::RunInSteps(*store_, *expiry_, events_, state);
+  Check(report ? Status::Ok() : report.error(), "compaction");
+  if (report && !report->ran) recorder_.Wrongly(Wrong::kOther, "nothing was compacted");
+  if (store_->log().rolls() == rolls) recorder_.Wrongly(Wrong::kOther, "nothing was rolled");
   TakeBack();
 }
 

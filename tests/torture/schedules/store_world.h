@@ -70,6 +70,9 @@ class StoreWorld final : public World {
   void Delete(const std::string& key, std::size_t thread);
   // One hot swap of all that is garbage, then takes back what it can.
   void Compact(bool must_fail, std::size_t thread);
+  // As a job of the scheduler that finds most of the garbage in the log: the active segment is
+  // sealed first.
+  void CompactAsScheduled(std::size_t thread);
   void UndoSetUp();
   void TakeBack();
 

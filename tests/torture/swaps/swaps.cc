@@ -1,12 +1,14 @@
 #include "torture/swaps/swaps.h"
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <random>
 #include <system_error>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "api/store_parts.h"
@@ -31,16 +33,30 @@ struct Shape {
   std::uint64_t segment_bytes;
   std::uint64_t swaps;
   bool undoes = false;  // every fifth job
+  bool scheduled = false;
 };
 constexpr Shape kManySwaps{.keys = 384, .segment_bytes = 32 << 10, .swaps = 1000};
 constexpr Shape kUndoneSwaps{.keys = 384, .segment_bytes = 32 << 10, .swaps = 120, .undoes = true};
 constexpr Shape kLongSwaps{.keys = 8192, .segment_bytes = 512 << 10, .swaps = 60};
 constexpr Shape kOnDisk{.keys = 1024, .segment_bytes = 64 << 10, .swaps = 60, .undoes = true};
+constexpr Shape kScheduled{.keys = 384, .segment_bytes = 32 << 10, .swaps = 100, .scheduled = true};
+constexpr Shape kScheduledOnDisk{
+    .keys = 1024, .segment_bytes = 64 << 10, .swaps = 40, .scheduled = true};
+
+// Long enough for a scheduler that has anything to do, on a machine that does much else.
+constexpr std::chrono::seconds kLongestRest{60};
 
 Options OptionsFor(const Shape& shape) {
   Options options;
   options.create_if_missing = true;
-  options.scheduler.enabled = false;
+  options.scheduler.enabled = shape.scheduled;
+  options.scheduler.dead_share = 0.1;
+  options.scheduler.interval = std::chrono::milliseconds(1);
+  options.scheduler.jitter = std::chrono::milliseconds(0);
+  options.scheduler.backoff_first = std::chrono::milliseconds(1);
+  options.scheduler.backoff_cap = std::chrono::milliseconds(1);
+  // Writers would outrun jobs that take a few such small segments each.
+  options.scheduler.limits.space_ceiling = 3;
   options.sync = Sync::kNone;
   options.segment_bytes = shape.segment_bytes;
   // Room for the latest jobs.
@@ -69,6 +85,15 @@ void RunOn(Result<std::unique_ptr<KVStore>> store, const Shape& shape, std::uint
   }
 }
 
+void RunOnDisk(const Shape& shape, const Settings& settings, std::uint64_t seed,
+               const Deadline& deadline, Report& report) {
+  const auto directory =
+      settings.directory / ("freyja-swaps-" + std::to_string(std::random_device()()));
+  RunOn(KVStore::Open(directory, OptionsFor(shape)), shape, seed, deadline, report);
+  std::error_code ignored;
+  std::filesystem::remove_all(directory, ignored);
+}
+
 }  // namespace
 
 void RunSwaps(const Settings& settings, Report& report) {
@@ -78,11 +103,9 @@ void RunSwaps(const Settings& settings, Report& report) {
     RunOn(OpenInMemory(kManySwaps), kManySwaps, seed++, deadline, report);
     RunOn(OpenInMemory(kUndoneSwaps), kUndoneSwaps, seed++, deadline, report);
     RunOn(OpenInMemory(kLongSwaps), kLongSwaps, seed++, deadline, report);
-    const auto directory =
-        settings.directory / ("freyja-swaps-" + std::to_string(std::random_device()()));
-    RunOn(KVStore::Open(directory, OptionsFor(kOnDisk)), kOnDisk, seed++, deadline, report);
-    std::error_code ignored;
-    std::filesystem::remove_all(directory, ignored);
+    RunOn(OpenInMemory(kScheduled), kScheduled, seed++, deadline, report);
+    RunOnDisk(kOnDisk, settings, seed++, deadline, report);
+    RunOnDisk(kScheduledOnDisk, settings, seed++, deadline, report);
   } while (!settings.quick() && !deadline.over() && report.violations() == 0);
   report.NotModelled("swaps: which thread runs when is the machine's choice, not the seed's");
 }
@@ -96,6 +119,16 @@ void SwapLoad::Run(std::uint64_t swaps, bool undoes, const Deadline& deadline) {
     threads.emplace_back([this, reader] { ReadLoop(seed_ * 2 + reader); });
   }
   threads.emplace_back([this] { IterateLoop(); });
+  if (store_.GetStats().scheduler.running) {
+    LetCompact(swaps, deadline);
+  } else {
+    Compact(swaps, undoes, deadline);
+  }
+  stop_ = true;
+  for (auto& thread : threads) thread.join();
+}
+
+void SwapLoad::Compact(std::uint64_t swaps, bool undoes, const Deadline& deadline) {
   HotSwapCompactor compactor(store_, {.min_space_saving = 0.1, .seal_active = true});
   std::uint64_t done = 0;
   std::uint64_t undone = 0;
@@ -108,10 +141,29 @@ void SwapLoad::Run(std::uint64_t swaps, bool undoes, const Deadline& deadline) {
     done += outcome->ran ? 1 : 0;
     if (undoes && outcome->ran && done % 5 == 0 && Undo(compactor, outcome->job_id)) ++undone;
   }
-  stop_ = true;
-  for (auto& thread : threads) thread.join();
   report_.Count("swaps", done + undone);
   report_.Count("swaps_undone", undone);
+}
+
+void SwapLoad::LetCompact(std::uint64_t swaps, const Deadline& deadline) {
+  std::uint64_t done = 0;
+  auto last_at = std::chrono::steady_clock::now();
+  while (done < swaps && !stop_ && !deadline.over()) {
+    // While a job runs it looks seldom, and one of these has ended long before that.
+    store_.parts().scheduler.Wake();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    const Stats stats = store_.GetStats();
+    if (!stats.background_error.ok()) {
+      Wrongly(Wrong::kOther, "in the background: " + stats.background_error.ToString());
+    }
+    if (std::exchange(done, stats.compactions_completed) != stats.compactions_completed) {
+      last_at = std::chrono::steady_clock::now();
+    } else if (std::chrono::steady_clock::now() - last_at > kLongestRest) {
+      Wrongly(Wrong::kOther, "the scheduler does nothing: " + stats.scheduler.decision);
+    }
+  }
+  report_.Count("swaps", done);
+  report_.Count("swaps_scheduled", done);
 }
 
 // False if the job was too large to be kept.

@@ -26,12 +26,15 @@ class SwapLoad {
       : store_(store), seed_(seed), report_(report), keys_(keys) {}
 
   // Until so many swaps are done, or the deadline is over, or something is wrong.
-  // `undoes`: every fifth compaction is taken back, too.
+  // `undoes`: every fifth compaction is taken back, too. A store whose scheduler is on compacts by
+  // itself, and nothing else makes it.
   void Run(std::uint64_t swaps, bool undoes, const Deadline& deadline);
   // With all writers gone: the store holds exactly the last versions.
   void CheckFinalState();
 
  private:
+  void Compact(std::uint64_t swaps, bool undoes, const Deadline& deadline);
+  void LetCompact(std::uint64_t swaps, const Deadline& deadline);
   bool Undo(HotSwapCompactor& compactor, std::uint64_t job_id);
   // One key's versions: begun before a write is called, acknowledged after it returned.
   struct KeyState {

@@ -1,0 +1,34 @@
+// A store's own scheduler, made to look only when it is told to, so that what it does falls
+// between two steps of a workload.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "freyja/kv_store.h"
+#include "freyja/scheduler_options.h"
+
+namespace freyja::torture {
+
+// It never looks by itself, except while a job runs or space is short, and counts any share of
+// dead bytes as too much once a segment's worth is there.
+SchedulerOptions WokenOptions();
+
+struct SchedulerRun {
+  std::uint64_t completed = 0;  // jobs that replaced segments
+  std::uint64_t failed = 0;
+  bool rotated = false;  // the segment that was active is appended to no more
+  // Empty, or: what it should have done and did not.
+  std::string problem;
+};
+
+// Lets it look and compact until nothing is left for it to do, the store can't be written to, or
+// `most_failures` jobs have failed. That it acts, and knows of each failure, is checked. Nobody
+// else may write or compact meanwhile.
+SchedulerRun LetSchedulerRun(KVStore& store, std::uint64_t most_failures);
+
+// Lowers the ceiling to a byte below what is on disk, until what is in quarantine now has been
+// given up. What the scheduler replaces meanwhile may take its place.
+SchedulerRun LetSchedulerMakeRoom(KVStore& store);
+
+}  // namespace freyja::torture
