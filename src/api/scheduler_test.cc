@@ -30,6 +30,12 @@ TEST_F(SchedulerTest, AnIdleStoreWithoutGainIsLeftAlone) {
   Open();
   Overwrite(20);
   EXPECT_TRUE(Wait([&] { return Completed() != 0; }));
+  engine::testing::WaitUntilIdle(*store_->parts().store);  // sealing changes the manifest, too
+  EXPECT_TRUE(Wait([&] {
+    const auto last = store_->GetStats().manifest_generation;
+    std::this_thread::sleep_for(milliseconds(20));
+    return store_->GetStats().manifest_generation == last;
+  })) << "it never comes to rest";
   EXPECT_TRUE(Rests());
   const auto before = store_->GetStats();
   const auto generation = before.manifest_generation;

@@ -149,8 +149,6 @@ void SwapLoad::LetCompact(std::uint64_t swaps, const Deadline& deadline) {
   std::uint64_t done = 0;
   auto last_at = std::chrono::steady_clock::now();
   while (done < swaps && !stop_ && !deadline.over()) {
-    // While a job runs it looks seldom, and one of these has ended long before that.
-    store_.parts().scheduler.Wake();
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
     const Stats stats = store_.GetStats();
     if (!stats.background_error.ok()) {
