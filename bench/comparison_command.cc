@@ -13,7 +13,9 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <system_error>
+#include <utility>
 
+#include "base/status_macros.h"
 #include "exit_code.h"
 #include "keys_values.h"
 
@@ -70,6 +72,12 @@ void DeclareWork(CLI::App& app, ComparisonArguments& arguments,
                  fmt::format("Which to report, separated by commas; default: all ({})",
                              fmt::join(WorkloadNames(), ",")))
       ->delimiter(',');
+  app.add_option("--probes", arguments.probes,
+                 "Besides, each in a process of its own: footprint (memory, bytes written, CPU), "
+                 "open (seconds, after a clean close and after a kill); none")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"footprint", "open", "none"}))
+      ->default_str("footprint,open");
   app.add_option("--threads", arguments.threads,
                  "Of get, miss, zipf, mixed and overwrite: each with so many; 1,2")
       ->delimiter(',')
@@ -135,6 +143,17 @@ void ResolveWorkloads(ComparisonArguments& arguments) {
   arguments.plan.measures = MakeMeasures(workloads, arguments.threads, arguments.sync_writers);
 }
 
+void ResolveProbes(ComparisonArguments& arguments) {
+  const auto has = [&arguments](std::string_view name) {
+    return std::ranges::find(arguments.probes, name) != arguments.probes.end();
+  };
+  if (has("none") && arguments.probes.size() > 1) {
+    throw CLI::ValidationError("--probes", "\"none\" stands alone");
+  }
+  arguments.probe_plan.footprint = has("footprint");
+  arguments.probe_plan.opens = has("open");
+}
+
 void CheckSpace(const Plan& plan) {
   std::error_code error;
   const std::filesystem::space_info space = std::filesystem::space(plan.directory, error);
@@ -144,6 +163,21 @@ void CheckSpace(const Plan& plan) {
       fmt::format("{} has {} MB free, the run may need {} MB; choose fewer --keys, fewer "
                   "--live-bytes or another --dir",
                   plan.directory.string(), space.available >> 20, EstimatedDiskBytes(plan) >> 20));
+}
+
+Result<Section> RunSection(const ComparisonArguments& arguments, const Plan& plan,
+                           const std::atomic<bool>& stop) {
+  const auto say = [&](std::string_view what) {
+    return [&arguments, &plan, what](unsigned round, const PeerKind& kind) {
+      if (arguments.quiet) return;
+      fmt::print(stderr, "values of {} bytes, {}, round {}/{}: {}\n", plan.value_bytes, what, round,
+                 plan.rounds, kind.title);
+    };
+  };
+  FREYJA_ASSIGN_OR_RETURN(std::vector<StoreResult> results, RunPlan(plan, stop, say("workloads")));
+  FREYJA_ASSIGN_OR_RETURN(std::vector<ProbeResult> probes,
+                          RunProbes(plan, arguments.probe_plan, stop, say("probes")));
+  return Section{plan, std::move(results), std::move(probes)};
 }
 
 // Opened before the run: nobody wants to learn after ten minutes that it can't be written.
@@ -175,6 +209,7 @@ void DeclareComparison(CLI::App& app, ComparisonArguments& arguments,
 void ResolveComparison(ComparisonArguments& arguments, const std::vector<PeerKind>& built) {
   ResolveStores(arguments, built);
   ResolveWorkloads(arguments);
+  ResolveProbes(arguments);
   arguments.plan.directory = arguments.directory;
   for (const std::size_t value_bytes : arguments.value_bytes) {
     Plan& plan = arguments.sections.emplace_back(arguments.plan);
@@ -194,16 +229,12 @@ int RunComparison(const ComparisonArguments& arguments, const std::atomic<bool>&
   }
   std::vector<Section> sections;
   for (const Plan& plan : arguments.sections) {
-    auto results = RunPlan(plan, stop, [&](unsigned round, const PeerKind& kind) {
-      if (arguments.quiet) return;
-      fmt::print(stderr, "values of {} bytes, round {}/{}: {}\n", plan.value_bytes, round,
-                 plan.rounds, kind.title);
-    });
-    if (!results) {
-      fmt::print(stderr, "freyja-bench: {}\n", results.error().ToString());
-      return results.error().code() == StatusCode::kCancelled ? kExitInterrupted : kExitFailure;
+    auto section = RunSection(arguments, plan, stop);
+    if (!section) {
+      fmt::print(stderr, "freyja-bench: {}\n", section.error().ToString());
+      return section.error().code() == StatusCode::kCancelled ? kExitInterrupted : kExitFailure;
     }
-    sections.push_back({plan, *std::move(results)});
+    sections.push_back(*std::move(section));
   }
   PrintReport(stdout, sections, arguments.verbose);
   const bool written = WriteFile("--json", ToJson(sections).dump(2) + "\n", json_file) &&

@@ -24,6 +24,8 @@ struct ComparisonArguments {
   std::vector<unsigned> sync_writers = {1, 8, 32};
   std::vector<std::string> stores;
   std::vector<std::string> workloads;
+  ProbePlan probe_plan;
+  std::vector<std::string> probes = {"footprint", "open"};
   std::string directory;
   std::string json_file;
   std::string markdown_file;

@@ -62,6 +62,36 @@ Spread DiskOverLive(const Plan& plan, const StoreResult& result) {
   return SpreadOf(std::move(values));
 }
 
+FootprintFigures FiguresOf(const ProbeResult& result, std::uint64_t keys) {
+  FootprintFigures figures;
+  for (const Footprint& footprint : result.footprints) {
+    // Each key was put twice.
+    const double put = static_cast<double>(footprint.put_bytes);
+    figures.memory_per_key.push_back(footprint.MemoryPerKey(keys));
+    figures.resident_per_key.push_back(static_cast<double>(footprint.resident_bytes) /
+                                       static_cast<double>(keys));
+    figures.cache_bytes.push_back(static_cast<double>(footprint.cache_bytes));
+    figures.written_over_put.push_back(static_cast<double>(footprint.written_bytes) / put);
+    figures.disk_over_live.push_back(static_cast<double>(footprint.disk_bytes) * 2 / put);
+    figures.cpu_ns.push_back(footprint.cpu_seconds * 1e9 /
+                             static_cast<double>(footprint.operations));
+  }
+  return figures;
+}
+
+std::vector<double> OpenSeconds(const std::vector<OpenFigures>& opens) {
+  std::vector<double> seconds;
+  seconds.reserve(opens.size());
+  for (const OpenFigures& open : opens) seconds.push_back(open.seconds);
+  return seconds;
+}
+
+std::uint64_t MissingKeys(const std::vector<OpenFigures>& opens) {
+  std::uint64_t missing = 0;
+  for (const OpenFigures& open : opens) missing += open.missing;
+  return missing;
+}
+
 std::string RateText(double per_second) {
   if (per_second >= 1e6) return fmt::format("{:.2f} M", per_second / 1e6);
   if (per_second >= 1e4) return fmt::format("{:.0f} k", per_second / 1e3);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "driver.h"
+#include "probes.h"
 
 namespace freyja::bench {
 
@@ -44,11 +45,24 @@ std::optional<MeasureFigures> FiguresOf(const std::vector<StoreResult>& results,
 // Bytes allocated on disk over those of keys and values.
 Spread DiskOverLive(const Plan& plan, const StoreResult& result);
 
+// Of a store's probes; each vector has one value per round.
+struct FootprintFigures {
+  std::vector<double> memory_per_key;    // bytes: anonymous and page tables, less the cache
+  std::vector<double> resident_per_key;  // bytes, mapped files and cache included
+  std::vector<double> cache_bytes;
+  std::vector<double> written_over_put;
+  std::vector<double> disk_over_live;
+  std::vector<double> cpu_ns;  // per operation, all threads, opening and closing included
+};
+FootprintFigures FiguresOf(const ProbeResult& result, std::uint64_t keys);
+std::vector<double> OpenSeconds(const std::vector<OpenFigures>& opens);
+std::uint64_t MissingKeys(const std::vector<OpenFigures>& opens);
+
 // "1.23 M", "123 k", "123"
 std::string RateText(double per_second);
 // "1.23 M (1.10 M - 1.31 M)"
 std::string RateText(const Spread& spread);
-// "2.05 (1.90 - 2.31)"
+// "2.05 (1.90 - 2.31)"; any unit
 std::string RatioText(const Spread& spread);
 
 }  // namespace freyja::bench

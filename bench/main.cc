@@ -9,6 +9,7 @@
 
 #include "comparison_command.h"
 #include "exit_code.h"
+#include "probe_command.h"
 #include "scheduler_command.h"
 
 namespace freyja::bench {
@@ -39,8 +40,11 @@ int Main(int argc, char** argv) {
   DeclareComparison(app, comparison_arguments, built);
   SchedulerArguments scheduler_arguments;
   const CLI::App* const scheduler = DeclareScheduler(app, scheduler_arguments);
+  ProbeArguments probe_arguments;
+  const CLI::App* const probe = DeclareProbe(app, probe_arguments);
   try {
     app.parse(argc, argv);
+    if (probe->parsed()) return RunProbe(probe_arguments, built);
     scheduler->parsed() ? ResolveScheduler(scheduler_arguments)
                         : ResolveComparison(comparison_arguments, built);
   } catch (const CLI::ParseError& error) {

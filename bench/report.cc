@@ -60,6 +60,7 @@ void PrintSection(std::FILE* out, const Section& section) {
              plan.keys, kKeyBytes, plan.value_bytes, plan.rounds, plan.latency_every);
   for (const Measure& measure : plan.measures) PrintMeasure(out, section, measure);
   PrintDisk(out, section);
+  PrintProbes(out, section);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "driver.h"
+#include "probes.h"
 
 namespace freyja::bench {
 
@@ -14,11 +15,17 @@ namespace freyja::bench {
 struct Section {
   Plan plan;
   std::vector<StoreResult> results;
+  std::vector<ProbeResult> probes;  // of the same stores in the same order, or none
 };
 
 // Throughput, ratios, CPU times, latencies, bytes on disk. `verbose` adds the settings and
 // durability of every store in full.
 void PrintReport(std::FILE* out, const std::vector<Section>& sections, bool verbose);
+
+// Memory, bytes written and opening times, as parts of the two reports.
+void PrintProbes(std::FILE* out, const Section& section);
+
+std::string ProbesMarkdown(const Section& section);
 
 // The same as Markdown, always with settings and durability.
 std::string ToMarkdown(const std::vector<Section>& sections);

@@ -64,6 +64,22 @@ json StoreJson(const Section& section, const StoreResult& result) {
   return object;
 }
 
+json ProbeJson(const Section& section, const ProbeResult& result) {
+  json object = {{"id", result.kind.id}, {"footprints", result.footprints}};
+  if (!result.footprints.empty()) {
+    const FootprintFigures figures = FiguresOf(result, section.plan.keys);
+    object["memory_per_key"] = SpreadJson(figures.memory_per_key);
+    object["written_over_put"] = SpreadJson(figures.written_over_put);
+    object["cpu_ns_per_operation"] = SpreadJson(figures.cpu_ns);
+  }
+  for (const auto& [kind, opens] : result.opens) {
+    json& entry = object["opens"][std::string(OpenKindName(kind))];
+    entry["seconds"] = SpreadJson(OpenSeconds(opens));
+    entry["rounds"] = opens;
+  }
+  return object;
+}
+
 json SectionJson(const Section& section) {
   const Plan& plan = section.plan;
   json names = json::array();
@@ -87,6 +103,9 @@ json SectionJson(const Section& section) {
       if (!figures || figures->ratios.empty()) continue;
       object["ratios"][result.kind.id][MeasureName(measure)] = SpreadJson(figures->ratios);
     }
+  }
+  for (const ProbeResult& result : section.probes) {
+    object["probes"].push_back(ProbeJson(section, result));
   }
   return object;
 }

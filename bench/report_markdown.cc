@@ -117,6 +117,7 @@ std::string SectionText(const Section& section) {
   const std::string ratios = RatiosTable(section);
   if (!ratios.empty()) text += "\n### FreyjaDB as a multiple, round by round\n\n" + ratios;
   text += "\n### CPU per operation, and latency of single calls\n\n" + DetailsTable(section);
+  text += ProbesMarkdown(section);
   return text;
 }
 

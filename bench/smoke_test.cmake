@@ -5,7 +5,7 @@ file(MAKE_DIRECTORY ${DIR}/scratch)
 execute_process(
   COMMAND ${BENCH} --keys 1000 --rounds 1 --dir ${DIR}/scratch --json ${DIR}/out.json
           --markdown ${DIR}/out.md --threads 1,2 --sync-writers 1,4 --sync-seconds 0.05
-          --value-bytes 16,16KiB --live-bytes 8MiB --verbose --quiet
+          --value-bytes 16,16KiB --live-bytes 8MiB --probes none --verbose --quiet
   RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE errors)
 if(NOT status EQUAL 0)
   message(FATAL_ERROR "freyja-bench ended with ${status}: ${errors}")
@@ -62,11 +62,53 @@ foreach(section keys IN ZIP_LISTS section_numbers section_keys)
   endif()
 endforeach()
 
+# Probes, on enough keys that an index is more than what every process has.
+execute_process(
+  COMMAND ${BENCH} --keys 100k --rounds 1 --dir ${DIR}/scratch --json ${DIR}/probes.json
+          --workloads fill --stores freyja,limit --quiet
+  RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE errors)
+if(NOT status EQUAL 0 OR NOT output MATCHES "killed, no hints")
+  message(FATAL_ERROR "freyja-bench with probes ended with ${status}: ${errors}, ${output}")
+endif()
+file(READ ${DIR}/probes.json report)
+foreach(i 0 1)
+  string(JSON probe GET ${report} sections 0 probes ${i})
+  string(JSON memory GET ${probe} memory_per_key median)
+  string(JSON cpu GET ${probe} cpu_ns_per_operation median)
+  string(JSON put GET ${probe} footprints 0 put_bytes)
+  string(JSON disk GET ${probe} footprints 0 disk_bytes)
+  # 8 bytes are what an entry of any index has at least; 1000 are more than key and value.
+  if(NOT memory GREATER 8 OR NOT memory LESS 1000 OR NOT cpu GREATER 0 OR NOT put EQUAL 23200000
+     OR NOT disk GREATER 11600000)
+    message(FATAL_ERROR "probe ${i}: ${probe}")
+  endif()
+endforeach()
+foreach(open "clean" "killed" "clean, no hints" "killed, no hints")
+  string(JSON seconds GET ${report} sections 0 probes 0 opens ${open} seconds median)
+  string(JSON checked GET ${report} sections 0 probes 0 opens ${open} rounds 0 checked)
+  string(JSON missing GET ${report} sections 0 probes 0 opens ${open} rounds 0 missing)
+  if(NOT seconds GREATER 0 OR NOT checked EQUAL 20000 OR NOT missing EQUAL 0)
+    message(FATAL_ERROR "open, ${open}: ${seconds} s, ${missing} of ${checked} missing")
+  endif()
+endforeach()
+file(GLOB leftovers ${DIR}/scratch/*)
+if(leftovers)
+  message(FATAL_ERROR "left behind: ${leftovers}")
+endif()
+
+# Every other store can be probed, too.
+execute_process(
+  COMMAND ${BENCH} --keys 1000 --rounds 1 --dir ${DIR}/scratch --workloads fill --quiet
+  RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE errors)
+if(NOT status EQUAL 0)
+  message(FATAL_ERROR "freyja-bench with probes of all stores ended with ${status}: ${errors}")
+endif()
+
 # Each is refused with status 2 and an error that names the option.
 foreach(bad "--keys=0" "--keys=many" "--rounds=0" "--stores=nosuch" "--stores=limit,limit"
             "--workloads=nosuch" "--dir=${DIR}/nosuch" "--seconds=-1" "--value-bytes=-1"
             "--json=${DIR}/nosuch/out.json" "--markdown=${DIR}/nosuch/out.md" "--threads=0"
-            "--sync-writers=0" "--live-bytes=0")
+            "--sync-writers=0" "--live-bytes=0" "--probes=nosuch" "--probes=none,open")
   execute_process(COMMAND ${BENCH} ${bad} RESULT_VARIABLE status OUTPUT_QUIET ERROR_VARIABLE errors)
   string(REGEX REPLACE "=.*" "" option ${bad})
   string(FIND "${errors}" "${option}" named)
