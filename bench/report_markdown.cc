@@ -1,5 +1,10 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "figures.h"
 #include "keys_values.h"
 #include "report.h"
@@ -18,49 +23,51 @@ std::string Escaped(std::string_view text) {
   return escaped;
 }
 
-std::string RatesTable(const Section& section) {
-  std::string text = "| store |";
+// A row for each measure, a column for each store that `cell` has anything to say of.
+template <typename Cell>
+std::string MeasureTable(const Section& section, std::string_view corner, Cell cell) {
+  std::string head = fmt::format("| {} |", corner);
   std::string rule = "| --- |";
-  for (const Measure& measure : section.plan.measures) {
-    text += fmt::format(" {} |", MeasureName(measure));
+  std::vector<const StoreResult*> columns;
+  for (const StoreResult& result : section.results) {
+    const bool any = std::ranges::any_of(section.plan.measures, [&](const Measure& measure) {
+      const auto figures = FiguresOf(section.results, result, measure);
+      return figures && !cell(*figures).empty();
+    });
+    if (!any) continue;
+    columns.push_back(&result);
+    head += fmt::format(" {} |", Escaped(result.kind.title));
     rule += " --- |";
   }
-  text += " disk / live |\n" + rule + " --- |\n";
-  for (const StoreResult& result : section.results) {
-    text += fmt::format("| {} |", Escaped(result.kind.title));
-    for (const Measure& measure : section.plan.measures) {
-      const auto figures = FiguresOf(section.results, result, measure);
-      text += figures ? fmt::format(" {}{} |", figures->cut_short ? "\\*" : "",
-                                    RateText(SpreadOf(figures->per_second)))
-                      : " – |";
+  if (columns.empty()) return "";
+  std::string text = head + "\n" + rule + "\n";
+  for (const Measure& measure : section.plan.measures) {
+    text += fmt::format("| {} |", MeasureName(measure));
+    for (const StoreResult* const result : columns) {
+      const auto figures = FiguresOf(section.results, *result, measure);
+      const std::string words = figures ? cell(*figures) : "";
+      text += fmt::format(" {} |", words.empty() ? "–" : words);
     }
-    text += fmt::format(" {:.2f} |\n", DiskOverLive(section.plan, result).median);
+    text += "\n";
   }
   return text;
 }
 
-std::string RatiosTable(const Section& section) {
-  std::string text = "| FreyjaDB over |";
-  std::string rule = "| --- |";
-  for (const Measure& measure : section.plan.measures) {
-    text += fmt::format(" {} |", MeasureName(measure));
-    rule += " --- |";
-  }
-  text += "\n" + rule + "\n";
-  bool any = false;
+std::string RatesTable(const Section& section) {
+  std::string text = MeasureTable(section, "workload", [](const MeasureFigures& figures) {
+    return (figures.cut_short ? "\\*" : "") + RateText(SpreadOf(figures.per_second));
+  });
+  text += "| disk / live |";
   for (const StoreResult& result : section.results) {
-    std::string row = fmt::format("| {} |", Escaped(result.kind.title));
-    bool any_here = false;
-    for (const Measure& measure : section.plan.measures) {
-      const auto figures = FiguresOf(section.results, result, measure);
-      const bool has = figures && !figures->ratios.empty();
-      row += has ? fmt::format(" {} |", RatioText(SpreadOf(figures->ratios))) : " – |";
-      any_here = any_here || has;
-    }
-    if (any_here) text += row + "\n";
-    any = any || any_here;
+    text += fmt::format(" {:.2f} |", DiskOverLive(section.plan, result).median);
   }
-  return any ? text : "";
+  return text + "\n";
+}
+
+std::string RatiosTable(const Section& section) {
+  return MeasureTable(section, "FreyjaDB over", [](const MeasureFigures& figures) {
+    return figures.ratios.empty() ? "" : RatioText(SpreadOf(figures.ratios));
+  });
 }
 
 std::string DetailsTable(const Section& section) {

@@ -73,9 +73,13 @@ TEST(ReportTest, CpuTimeIsPerOperation) {
 
 TEST(ReportTest, MarkdownHasEveryTableAndEscapesColumns) {
   const std::string text = ToMarkdown({TwoStores()});
-  EXPECT_NE(text.find("| store | fill | sync/8 | disk / live |"), std::string::npos) << text;
-  EXPECT_NE(text.find("| other | 120 (40 - 200) | – | 3.00 |"), std::string::npos) << text;
-  EXPECT_NE(text.find("| other | 2.25 (2.00 - 2.50) | – |"), std::string::npos) << text;
+  EXPECT_NE(text.find("| workload | freyja | other |"), std::string::npos) << text;
+  EXPECT_NE(text.find("| fill | 250 (100 - 400) | 120 (40 - 200) |"), std::string::npos) << text;
+  EXPECT_NE(text.find("| sync/8 | 10 (10 - 10) | – |"), std::string::npos) << text;
+  EXPECT_NE(text.find("| disk / live | 0.00 | 3.00 |"), std::string::npos) << text;
+  // FreyjaDB over itself is no column.
+  EXPECT_NE(text.find("| FreyjaDB over | other |"), std::string::npos) << text;
+  EXPECT_NE(text.find("| fill | 2.25 (2.00 - 2.50) |"), std::string::npos) << text;
   EXPECT_NE(text.find("a\\|b"), std::string::npos) << text;
 }
 

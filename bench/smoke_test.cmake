@@ -96,6 +96,31 @@ if(leftovers)
   message(FATAL_ERROR "left behind: ${leftovers}")
 endif()
 
+# Pictures of both reports; the same input gives the same bytes.
+foreach(report out probes)
+  foreach(folder pictures again)
+    execute_process(
+      COMMAND ${PYTHON} ${PLOT} ${DIR}/${report}.json ${DIR}/${folder}
+      RESULT_VARIABLE status OUTPUT_QUIET ERROR_VARIABLE errors)
+    if(NOT status EQUAL 0)
+      message(FATAL_ERROR "${PLOT} ended with ${status}: ${errors}")
+    endif()
+  endforeach()
+endforeach()
+foreach(name throughput-16 cpu-16384 latency-16 value-lengths footprint-100 open-100)
+  file(READ ${DIR}/pictures/${name}.svg picture)
+  file(READ ${DIR}/again/${name}.svg again)
+  if(NOT picture MATCHES "freyja.*</svg>" OR NOT picture STREQUAL again)
+    message(FATAL_ERROR "${name}.svg: ${picture}")
+  endif()
+endforeach()
+execute_process(
+  COMMAND ${PYTHON} ${PLOT} ${DIR}/out.md ${DIR}/pictures
+  RESULT_VARIABLE status OUTPUT_QUIET ERROR_VARIABLE errors)
+if(NOT status EQUAL 1 OR NOT errors MATCHES "out.md")
+  message(FATAL_ERROR "a report that is no JSON: ${status}, ${errors}")
+endif()
+
 # Every other store can be probed, too.
 execute_process(
   COMMAND ${BENCH} --keys 1000 --rounds 1 --dir ${DIR}/scratch --workloads fill --quiet
