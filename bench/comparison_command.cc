@@ -12,6 +12,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <system_error>
 #include <utility>
 
@@ -36,8 +37,9 @@ void DeclareData(CLI::App& app, ComparisonArguments& arguments) {
   const Units units = {{"k", 1'000}, {"M", 1'000'000}};
   const Units byte_units = {
       {"KiB", std::uint64_t{1} << 10}, {"MiB", std::uint64_t{1} << 20}, {"GiB", 1 << 30}};
-  app.add_option("--keys", arguments.plan.keys,
-                 "Keys to fill and operations per workload; 500k, 3M")
+  app.add_option("--keys", arguments.keys,
+                 "Keys to fill and operations per workload, a section for each; 500k, 1M,10M")
+      ->delimiter(',')
       ->transform(CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::CASE_SENSITIVE))
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000}))
       ->default_str("500k");
@@ -170,8 +172,8 @@ Result<Section> RunSection(const ComparisonArguments& arguments, const Plan& pla
   const auto say = [&](std::string_view what) {
     return [&arguments, &plan, what](unsigned round, const PeerKind& kind) {
       if (arguments.quiet) return;
-      fmt::print(stderr, "values of {} bytes, {}, round {}/{}: {}\n", plan.value_bytes, what, round,
-                 plan.rounds, kind.title);
+      fmt::print(stderr, "{} keys, values of {} bytes, {}, round {}/{}: {}\n", plan.keys,
+                 plan.value_bytes, what, round, plan.rounds, kind.title);
     };
   };
   FREYJA_ASSIGN_OR_RETURN(std::vector<StoreResult> results, RunPlan(plan, stop, say("workloads")));
@@ -212,11 +214,17 @@ void ResolveComparison(ComparisonArguments& arguments, const std::vector<PeerKin
   ResolveProbes(arguments);
   arguments.plan.directory = arguments.directory;
   for (const std::size_t value_bytes : arguments.value_bytes) {
-    Plan& plan = arguments.sections.emplace_back(arguments.plan);
-    plan.value_bytes = value_bytes;
-    plan.keys = std::clamp<std::uint64_t>(arguments.live_bytes / (kKeyBytes + value_bytes), 1,
-                                          arguments.plan.keys);
-    CheckSpace(plan);
+    std::set<std::uint64_t> different;
+    for (const std::uint64_t keys : arguments.keys) {
+      Plan plan = arguments.plan;
+      plan.value_bytes = value_bytes;
+      plan.keys =
+          std::clamp<std::uint64_t>(arguments.live_bytes / (kKeyBytes + value_bytes), 1, keys);
+      // Long values may leave the same number of several.
+      if (!different.insert(plan.keys).second) continue;
+      CheckSpace(plan);
+      arguments.sections.push_back(std::move(plan));
+    }
   }
 }
 

@@ -18,6 +18,7 @@ namespace freyja::bench {
 struct ComparisonArguments {
   Plan plan;  // of every section, but for what differs between them
   std::vector<Plan> sections;
+  std::vector<std::uint64_t> keys = {500'000};
   std::vector<std::size_t> value_bytes = {100};
   std::uint64_t live_bytes = std::uint64_t{1} << 30;
   std::vector<unsigned> threads = {1};

@@ -107,7 +107,7 @@ foreach(report out probes)
     endif()
   endforeach()
 endforeach()
-foreach(name throughput-16 cpu-16384 latency-16 value-lengths footprint-100 open-100)
+foreach(name throughput-16 cpu-16384 latency-16 sections footprint-100 open-100)
   file(READ ${DIR}/pictures/${name}.svg picture)
   file(READ ${DIR}/again/${name}.svg again)
   if(NOT picture MATCHES "freyja.*</svg>" OR NOT picture STREQUAL again)
@@ -119,6 +119,24 @@ execute_process(
   RESULT_VARIABLE status OUTPUT_QUIET ERROR_VARIABLE errors)
 if(NOT status EQUAL 1 OR NOT errors MATCHES "out.md")
   message(FATAL_ERROR "a report that is no JSON: ${status}, ${errors}")
+endif()
+
+# Several numbers of keys; long values leave the same of all.
+execute_process(
+  COMMAND ${BENCH} --keys 500,1k --value-bytes 16,1MiB --live-bytes 16MiB --rounds 1 --quiet
+          --dir ${DIR}/scratch --stores freyja --workloads get --probes none
+          --json ${DIR}/keys.json
+  RESULT_VARIABLE status OUTPUT_QUIET ERROR_VARIABLE errors)
+file(READ ${DIR}/keys.json report)
+set(numbers)
+string(JSON sections LENGTH ${report} sections)
+math(EXPR last "${sections} - 1")
+foreach(i RANGE ${last})
+  string(JSON keys GET ${report} sections ${i} configuration keys)
+  list(APPEND numbers ${keys})
+endforeach()
+if(NOT status EQUAL 0 OR NOT numbers STREQUAL "500;1000;15")
+  message(FATAL_ERROR "several numbers of keys: ${status}, ${numbers}, ${errors}")
 endif()
 
 # Every other store can be probed, too.

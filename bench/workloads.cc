@@ -164,6 +164,7 @@ WorkloadRun RunShares(const std::vector<Share>& shares, std::vector<Worker>& wor
   } else {
     std::latch begin(static_cast<std::ptrdiff_t>(shares.size()) + 1);
     std::vector<std::jthread> threads;
+    threads.reserve(shares.size());
     for (std::size_t i = 0; i < shares.size(); ++i) {
       threads.emplace_back([&, i] {
         begin.arrive_and_wait();
@@ -189,11 +190,15 @@ WorkloadRun RunShares(const std::vector<Share>& shares, std::vector<Worker>& wor
 }  // namespace
 
 std::vector<std::uint32_t> ZipfDraws(std::uint64_t keys, std::uint64_t seed) {
+  constexpr std::size_t kDrawnTogether = 4096;
   const auto trace = MakeTrace("zipf:0.99", static_cast<std::uint32_t>(keys), Mix(seed));
-  std::vector<Update> updates(keys);
-  if (trace) (*trace)->Next(updates);
   std::vector<std::uint32_t> draws(keys);
-  std::ranges::transform(updates, draws.begin(), &Update::key);
+  std::vector<Update> updates(kDrawnTogether);
+  for (std::uint64_t at = 0; trace && at < keys; at += updates.size()) {
+    updates.resize(std::min<std::uint64_t>(kDrawnTogether, keys - at));
+    (*trace)->Next(updates);
+    std::ranges::transform(updates, draws.begin() + static_cast<std::ptrdiff_t>(at), &Update::key);
+  }
   return draws;
 }
 

@@ -4,8 +4,9 @@
     plot_benchmarks.py RESULTS.json FOLDER     RESULTS.json is from freyja-bench --json
 
 Writes FOLDER/throughput-BYTES.svg, cpu-BYTES.svg, latency-BYTES.svg, footprint-BYTES.svg and
-open-BYTES.svg for every length of values in the results, and FOLDER/value-lengths.svg where
-there are several. Standard library only; the same input gives the same bytes.
+open-BYTES.svg for every length of values in the results (BYTES-KEYS where there are several
+numbers of keys), and FOLDER/sections.svg where there are several of either. Standard
+library only; the same input gives the same bytes.
 """
 
 import json
@@ -195,13 +196,15 @@ def open_panels(section):
                              for probe in probes if kind in probe["opens"]]
 
 
-def length_panels(sections):
-    """One panel for each length of values and each of a few workloads."""
+def section_panels(sections):
+    """One panel for each section and each of a few workloads."""
     for name in ("fill", "get", "overwrite"):
         for section in sections:
             for title, rows in measure_panels(section, "operations_per_second"):
                 if title == name:
-                    yield f'{name}, {section["configuration"]["value_bytes"]} bytes', rows
+                    configuration = section["configuration"]
+                    yield (f'{name}, {configuration["value_bytes"]} bytes, '
+                           f'{short(configuration["keys"])} keys'), rows
 
 
 def charts(results):
@@ -209,22 +212,24 @@ def charts(results):
     for section in sections:
         configuration = section["configuration"]
         length = configuration["value_bytes"]
+        several = sum(other["configuration"]["value_bytes"] == length for other in sections) > 1
+        suffix = f'{length}-{configuration["keys"]}' if several else f"{length}"
         subtitle = (f'{configuration["keys"]:,} keys, values of {length:,} bytes, median of '
                     f'{configuration["rounds"]} (line: lowest to highest), '
                     f'{results["machine"]["cores"]} cores')
-        yield (f"throughput-{length}", bar_chart, "Operations per second", subtitle,
+        yield (f"throughput-{suffix}", bar_chart, "Operations per second", subtitle,
                list(measure_panels(section, "operations_per_second")))
-        yield (f"cpu-{length}", bar_chart, "CPU time of the whole process per operation, ns",
+        yield (f"cpu-{suffix}", bar_chart, "CPU time of the whole process per operation, ns",
                subtitle, list(measure_panels(section, "process_cpu_ns_per_operation")))
-        yield (f"latency-{length}", latency_chart, "Latency of single calls, microseconds",
+        yield (f"latency-{suffix}", latency_chart, "Latency of single calls, microseconds",
                subtitle, list(latency_panels(section)))
-        yield (f"footprint-{length}", bar_chart, "Memory, bytes written and CPU, a process each",
+        yield (f"footprint-{suffix}", bar_chart, "Memory, bytes written and CPU, a process each",
                subtitle, list(footprint_panels(section)))
-        yield (f"open-{length}", bar_chart, "Seconds to open and get one key", subtitle,
+        yield (f"open-{suffix}", bar_chart, "Seconds to open and get one key", subtitle,
                list(open_panels(section)))
     if len(sections) > 1:
-        yield ("value-lengths", bar_chart, "Operations per second by length of values",
-               "each panel has a scale of its own", list(length_panels(sections)))
+        yield ("sections", bar_chart, "Operations per second, by length of values and keys",
+               "each panel has a scale of its own", list(section_panels(sections)))
 
 
 def main(arguments):
