@@ -54,7 +54,7 @@ OpenParameters ToOpen(const Turn& turn, const fs::path& directory) {
   }
   const std::uint64_t keys = turn.parameters.keys;
   // A share of random draws is never exactly the share.
-  constexpr std::uint64_t kMargin = 1'000;
+  constexpr std::uint64_t kMargin = 128;
   return {.directory = directory,
           .keys = keys * fills,
           .writes = keys * percent / 100 + keys / 50 + kMargin,
