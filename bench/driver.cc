@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "keys_values.h"
 #include "scratch_directory.h"
 
 namespace freyja::bench {
@@ -17,67 +18,103 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What the files occupy, not their length: LMDB's is sparse, others preallocate.
-std::uint64_t AllocatedBytes(const fs::path& directory) {
-  std::uint64_t bytes = 0;
-  std::error_code ignored;
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(directory, ignored)) {
-    struct stat info = {};
-    if (::lstat(entry.path().c_str(), &info) == 0 && S_ISREG(info.st_mode)) {
-      bytes += static_cast<std::uint64_t>(info.st_blocks) * 512;
-    }
+// Measures that share a store, from its making to its removal.
+struct Turn {
+  std::vector<Measure> measures;
+  RunParameters parameters;
+  bool sync_always = false;
+  bool main = false;  // its disk space and its close are those reported
+};
+
+std::vector<Turn> MakeTurns(const Plan& plan, const RunParameters& parameters) {
+  Turn main = {.measures = {{Workload::kFill, 1}}, .parameters = parameters, .main = true};
+  Turn deletes = {.measures = {{Workload::kFill, 1}}, .parameters = parameters};
+  Turn syncs = {.measures = {}, .parameters = parameters, .sync_always = true};
+  syncs.parameters.seconds = plan.sync_seconds;
+  for (const Measure& measure : plan.measures) {
+    if (measure.workload == Workload::kFill) continue;
+    Turn& turn = measure.workload == Workload::kDelete ? deletes
+                 : measure.workload == Workload::kSync ? syncs
+                                                       : main;
+    turn.measures.push_back(measure);
   }
-  return bytes;
+  std::vector<Turn> turns = {std::move(main)};
+  if (deletes.measures.size() > 1) turns.push_back(std::move(deletes));
+  if (!syncs.measures.empty()) turns.push_back(std::move(syncs));
+  return turns;
 }
 
-bool Wanted(const Plan& plan, Workload workload) {
-  return workload == Workload::kFill ||
-         std::ranges::find(plan.workloads, workload) != plan.workloads.end();
+// Puts of all measures together, at most, and different keys.
+OpenParameters ToOpen(const Turn& turn, const fs::path& directory) {
+  std::uint64_t fills = 0;
+  std::uint64_t percent = 0;
+  for (const Measure& measure : turn.measures) {
+    percent += InfoOf(measure.workload).writes_percent;
+    if (measure.workload == Workload::kFill || measure.workload == Workload::kSync) ++fills;
+  }
+  const std::uint64_t keys = turn.parameters.keys;
+  // A share of random draws is never exactly the share.
+  constexpr std::uint64_t kMargin = 128;
+  return {.directory = directory,
+          .keys = keys * fills,
+          .writes = keys * percent / 100 + keys / 50 + kMargin,
+          .key_bytes = kKeyBytes,
+          .value_bytes = turn.parameters.value_bytes,
+          .sync_always = turn.sync_always};
 }
 
-Status RunWorkloads(const Plan& plan, const RunParameters& parameters, Peer& peer,
-                    StoreRound& round) {
-  for (const Workload workload : kAllWorkloads) {
-    if (!Wanted(plan, workload)) continue;
-    Result<WorkloadRun> run = RunWorkload(peer, workload, parameters);
+Status RunMeasures(const Turn& turn, Peer& peer, History& history, StoreRound& round) {
+  for (const Measure& measure : turn.measures) {
+    Result<WorkloadRun> run = RunMeasure(peer, measure, turn.parameters, history);
     if (!run) {
       return {run.error().code(),
-              fmt::format("{}: {}", WorkloadName(workload), run.error().message())};
+              fmt::format("{}: {}", MeasureName(measure), run.error().message())};
     }
-    round.runs.emplace(workload, *std::move(run));
+    // The fill of a store that is made for deletes is not the one that is reported.
+    round.runs.emplace(measure, *std::move(run));
   }
-  const auto overwrite = round.runs.find(Workload::kOverwrite);
-  const std::uint64_t overwrites = overwrite == round.runs.end() ? 0 : overwrite->second.operations;
-  Status status = CheckContents(peer, parameters, overwrites);
+  Status status = CheckContents(peer, turn.parameters, history);
+  if (status.ok() && turn.main) status = CheckDeletes(peer, turn.parameters);
   if (!status.ok()) status = {status.code(), "check at the end: " + status.message()};
   return status;
 }
 
-Result<StoreRound> RunTurn(const Plan& plan, const PeerKind& kind, unsigned number,
-                           const std::atomic<bool>& stop) {
+// That what was synced is still there when the store has been opened again.
+Status CheckReopened(const Turn& turn, const fs::path& directory, Peer& peer,
+                     const History& history) {
+  FREYJA_RETURN_IF_ERROR(peer.Open(ToOpen(turn, directory)));
+  Status status = CheckContents(peer, turn.parameters, history);
+  if (!status.ok()) status = {status.code(), "check after reopening: " + status.message()};
+  const Status closed = peer.Close();
+  return status.ok() ? closed : status;
+}
+
+Status RunTurn(const Plan& plan, const PeerKind& kind, const Turn& turn, StoreRound& round) {
   FREYJA_ASSIGN_OR_RETURN(const ScratchDirectory scratch, ScratchDirectory::Make(plan.directory));
   const std::unique_ptr<Peer> peer = kind.make();
-  FREYJA_RETURN_IF_ERROR(peer->Open({.directory = scratch.path(),
-                                     .keys = plan.keys,
-                                     .writes = plan.keys * 2,
-                                     .key_bytes = kKeyBytes,
-                                     .value_bytes = plan.value_bytes}));
-  // The seed depends on the round only: within a round all stores see the same operations.
-  const RunParameters parameters = {.keys = plan.keys,
-                                    .value_bytes = plan.value_bytes,
-                                    .seed = Mix(plan.seed * 1000 + number),
-                                    .seconds = plan.seconds,
-                                    .latency_every = plan.latency_every,
-                                    .stop = &stop};
-  StoreRound round;
-  Status status = RunWorkloads(plan, parameters, *peer, round);
+  FREYJA_RETURN_IF_ERROR(peer->Open(ToOpen(turn, scratch.path())));
+  History history;
+  Status status = RunMeasures(turn, *peer, history, round);
   const auto before_close = std::chrono::steady_clock::now();
   const Status closed = peer->Close();
   if (status.ok() && !closed.ok()) status = {closed.code(), "close: " + closed.message()};
   FREYJA_RETURN_IF_ERROR(std::move(status));
-  round.close_seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - before_close).count();
-  round.disk_bytes = AllocatedBytes(scratch.path());
+  if (turn.main) {
+    round.close_seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - before_close).count();
+    round.disk_bytes = AllocatedBytes(scratch.path());
+  }
+  if (turn.main || kind.is_limit) return Status::Ok();
+  return CheckReopened(turn, scratch.path(), *peer, history);
+}
+
+Result<StoreRound> RunTurns(const Plan& plan, const PeerKind& kind,
+                            const std::vector<Turn>& turns) {
+  StoreRound round;
+  for (const Turn& turn : turns) {
+    if (turn.sync_always && kind.sync_always.empty()) continue;
+    FREYJA_RETURN_IF_ERROR(RunTurn(plan, kind, turn, round));
+  }
   return round;
 }
 
@@ -88,12 +125,25 @@ Result<std::vector<StoreResult>> RunPlan(const Plan& plan, const std::atomic<boo
   std::vector<StoreResult> results;
   results.reserve(plan.stores.size());
   for (const PeerKind& kind : plan.stores) results.push_back({kind, {}});
+  const bool zipf = std::ranges::any_of(
+      plan.measures, [](const Measure& measure) { return measure.workload == Workload::kZipfGet; });
   for (unsigned number = 0; number < plan.rounds; ++number) {
+    // The seed depends on the round only: within a round all stores see the same operations.
+    RunParameters parameters = {.keys = plan.keys,
+                                .value_bytes = plan.value_bytes,
+                                .seed = Mix(plan.seed * 1000 + number),
+                                .seconds = plan.seconds,
+                                .latency_every = plan.latency_every,
+                                .stop = &stop};
+    std::vector<std::uint32_t> draws;
+    if (zipf) draws = ZipfDraws(plan.keys, parameters.seed);
+    parameters.zipf = zipf ? &draws : nullptr;
+    const std::vector<Turn> turns = MakeTurns(plan, parameters);
     for (std::size_t i = 0; i < results.size(); ++i) {
       if (stop.load()) return std::unexpected(Status(StatusCode::kCancelled, "interrupted"));
       StoreResult& result = results[(i + number) % results.size()];
       on_turn(number + 1, result.kind);
-      Result<StoreRound> round = RunTurn(plan, result.kind, number, stop);
+      Result<StoreRound> round = RunTurns(plan, result.kind, turns);
       if (!round) {
         return std::unexpected(
             Status(round.error().code(), result.kind.title + ": " + round.error().message()));
@@ -105,10 +155,26 @@ Result<std::vector<StoreResult>> RunPlan(const Plan& plan, const std::atomic<boo
 }
 
 std::uint64_t EstimatedDiskBytes(const Plan& plan) {
-  // Twice the keys are written, and the most wasteful store takes three times its data;
-  // FreyjaDB also preallocates segments and a reserve.
+  // The most wasteful store takes three times its data; FreyjaDB also preallocates segments and
+  // a reserve.
   constexpr std::uint64_t kPreallocated = std::uint64_t{1} << 30;
-  return plan.keys * 2 * (kKeyBytes + plan.value_bytes + 40) * 3 + kPreallocated;
+  std::uint64_t most = 0;
+  for (const Turn& turn : MakeTurns(plan, {.keys = plan.keys, .value_bytes = plan.value_bytes})) {
+    most = std::max(most, ToOpen(turn, {}).writes);
+  }
+  return most * (kKeyBytes + plan.value_bytes + 40) * 3 + kPreallocated;
+}
+
+std::uint64_t AllocatedBytes(const fs::path& directory) {
+  std::uint64_t bytes = 0;
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(directory, ignored)) {
+    struct stat info = {};
+    if (::lstat(entry.path().c_str(), &info) == 0 && S_ISREG(info.st_mode)) {
+      bytes += static_cast<std::uint64_t>(info.st_blocks) * 512;
+    }
+  }
+  return bytes;
 }
 
 }  // namespace freyja::bench

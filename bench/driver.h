@@ -1,4 +1,4 @@
-// Runs the workloads on each store in turn and collects what was measured.
+// Runs the measures on each store in turn and collects what was measured.
 #pragma once
 
 #include <atomic>
@@ -22,17 +22,18 @@ struct Plan {
   std::size_t value_bytes = 100;
   unsigned rounds = 3;
   std::uint64_t seed = 1;
-  double seconds = 0;          // for each workload but fill; 0: no bound
+  double seconds = 0;          // for each measure but fill; 0: no bound
+  double sync_seconds = 2;     // for each number of writers of kSync
   unsigned latency_every = 4;  // blocks of 256 operations; 0: no latencies
   std::filesystem::path directory;
-  std::vector<Workload> workloads;  // reported ones; a fill is always run first
+  std::vector<Measure> measures;  // reported ones, in order; a fill is always run first
   std::vector<PeerKind> stores;
 };
 
-// One store in one round, on a fresh directory.
+// One store in one round, on fresh directories.
 struct StoreRound {
-  std::map<Workload, WorkloadRun> runs;
-  std::uint64_t disk_bytes = 0;  // allocated, after Close
+  std::map<Measure, WorkloadRun> runs;
+  std::uint64_t disk_bytes = 0;  // allocated, after Close; kDelete and kSync are not in it
   double close_seconds = 0;
 };
 
@@ -45,13 +46,16 @@ struct StoreResult {
 using TurnListener = std::function<void(unsigned, const PeerKind&)>;
 
 // Runs plan.rounds rounds; in each, every store has one turn, the order rotated from
-// round to round. Each turn's directory is removed at its end, however it ends.
-// kCancelled once `stop` is set. Errors name the store.
+// round to round. Each turn's directories are removed at its end, however it ends.
+// kCancelled once `stop` is set. Errors name the store and the measure.
 [[nodiscard]] Result<std::vector<StoreResult>> RunPlan(const Plan& plan,
                                                        const std::atomic<bool>& stop,
                                                        const TurnListener& on_turn);
 
 // Upper estimate of the disk space one turn needs.
 std::uint64_t EstimatedDiskBytes(const Plan& plan);
+
+// What the files in it occupy, not their length: LMDB's is sparse, others preallocate.
+std::uint64_t AllocatedBytes(const std::filesystem::path& directory);
 
 }  // namespace freyja::bench

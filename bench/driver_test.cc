@@ -5,21 +5,22 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "fake_peer.h"
-#include "report.h"
 
 namespace freyja::bench {
 namespace {
 
 PeerKind FakeKind(const std::string& id, Fault fault = Fault::kNone) {
-  return {.id = id, .title = id, .settings = "", .durability = "", .make = [fault] {
-            return std::make_unique<FakePeer>(fault);
-          }};
+  return {.id = id,
+          .title = id,
+          .settings = "",
+          .durability = "",
+          .sync_always = "yes",
+          .make = [fault] { return std::make_unique<FakePeer>(fault); }};
 }
 
 class DriverTest : public testing::Test {
@@ -29,7 +30,7 @@ class DriverTest : public testing::Test {
     ASSERT_NE(::mkdtemp(name.data()), nullptr);
     plan_.directory = name;
     plan_.keys = 500;
-    plan_.workloads.assign(kAllWorkloads.begin(), kAllWorkloads.end());
+    plan_.measures = {{Workload::kFill, 1}, {Workload::kGet, 1}, {Workload::kOverwrite, 2}};
   }
   void TearDown() override {
     // Whatever happened, every turn has removed its directory.
@@ -72,44 +73,27 @@ TEST_F(DriverTest, AStopRequestInATurnLeavesNothingBehind) {
 TEST_F(DriverTest, OnlyTheWantedWorkloadsAreRunAfterTheFill) {
   plan_.stores = {FakeKind("a")};
   plan_.rounds = 1;
-  plan_.workloads = {Workload::kMissingGet};
+  plan_.measures = {{Workload::kMissingGet, 1}};
   const auto results = RunPlan(plan_, stop_, record_turn_);
   ASSERT_TRUE(results.has_value());
   const auto& runs = results->front().rounds.front().runs;
-  EXPECT_TRUE(runs.contains(Workload::kFill));
-  EXPECT_TRUE(runs.contains(Workload::kMissingGet));
+  EXPECT_TRUE(runs.contains({Workload::kFill, 1}));
+  EXPECT_TRUE(runs.contains({Workload::kMissingGet, 1}));
   EXPECT_EQ(runs.size(), 2U);
 }
 
-WorkloadRun RunOf(std::uint64_t operations, double seconds) {
-  WorkloadRun run;
-  run.operations = operations;
-  run.seconds = seconds;
-  return run;
-}
-
-TEST(ReportTest, RatiosArePairedByRound) {
-  Plan plan;
-  plan.rounds = 2;
-  plan.workloads = {Workload::kFill};
-  StoreResult freyja = {FakeKind("freyja"), std::vector<StoreRound>(2)};
-  StoreResult other = {FakeKind("other"), std::vector<StoreRound>(2)};
-  // The machine is four times as slow in the second round: each ratio stays near two.
-  freyja.rounds[0].runs[Workload::kFill] = RunOf(400, 1);
-  freyja.rounds[1].runs[Workload::kFill] = RunOf(100, 1);
-  other.rounds[0].runs[Workload::kFill] = RunOf(200, 1);
-  other.rounds[1].runs[Workload::kFill] = RunOf(40, 1);
-  const nlohmann::json ratio = ToJson(plan, {freyja, other})["ratios"]["other"]["fill"];
-  EXPECT_DOUBLE_EQ(ratio["lowest"].get<double>(), 2);
-  EXPECT_DOUBLE_EQ(ratio["highest"].get<double>(), 2.5);
-  EXPECT_DOUBLE_EQ(ratio["median"].get<double>(), 2.25);
-}
-
-TEST(ReportTest, TheMedianOfAnEvenNumberIsTheMiddleOfTwo) {
-  const Spread spread = SpreadOf({4, 1, 2, 10});
-  EXPECT_DOUBLE_EQ(spread.median, 3);
-  EXPECT_DOUBLE_EQ(spread.lowest, 1);
-  EXPECT_DOUBLE_EQ(spread.highest, 10);
+TEST_F(DriverTest, DeletesAndSyncedPutsHaveStoresOfTheirOwn) {
+  plan_.stores = {FakeKind("a")};
+  plan_.rounds = 1;
+  plan_.measures = {{Workload::kGet, 1}, {Workload::kDelete, 1}, {Workload::kSync, 2}};
+  const auto results = RunPlan(plan_, stop_, record_turn_);
+  ASSERT_TRUE(results.has_value()) << results.error().ToString();
+  EXPECT_EQ(results->front().rounds.front().runs.size(), 4U);
+  // A store that forgets everything when it is opened again fails by the check after that.
+  plan_.stores = {FakeKind("a", Fault::kRestartForgets)};
+  const auto forgetful = RunPlan(plan_, stop_, record_turn_);
+  ASSERT_FALSE(forgetful.has_value());
+  EXPECT_NE(forgetful.error().message().find("after reopening"), std::string::npos);
 }
 
 }  // namespace

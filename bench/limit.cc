@@ -1,84 +1,50 @@
 #include "limit.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <array>
+#include <atomic>
 #include <bit>
 #include <cerrno>
+#include <condition_variable>
 #include <cstring>
+#include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "base/status_macros.h"
+#include "limit_memory.h"
 
 namespace freyja::bench {
 
 namespace {
 
-constexpr std::size_t kPieceBytes = std::size_t{2} << 20;
 constexpr std::uint64_t kFirstOffset = 64;
 constexpr std::uint64_t kEmpty = 0;
 constexpr std::uint64_t kDeleted = 1;
+// As many cache misses as a core has under way at once, about.
+constexpr std::size_t kTogether = 16;
 
 Status SystemError(std::string_view what) {
   return {StatusCode::kIoError, std::string(what) + ": " + std::strerror(errno)};
 }
 
-class Mapping {
- public:
-  Mapping() = default;
-  Mapping(Mapping&& other) noexcept { *this = std::move(other); }
-  Mapping& operator=(Mapping&& other) noexcept {
-    std::swap(data_, other.data_);
-    std::swap(bytes_, other.bytes_);
-    return *this;
-  }
-  ~Mapping() {
-    if (data_ != nullptr) ::munmap(data_, bytes_);
-  }
-
-  // Zeros, on huge pages where the kernel has them.
-  static Mapping Anonymous(std::size_t bytes) {
-    Mapping mapping = Make(bytes, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-    if (mapping.data_ != nullptr) ::madvise(mapping.data_, bytes, MADV_HUGEPAGE);
-    return mapping;
-  }
-  static Mapping OfFile(int fd, std::size_t bytes) { return Make(bytes, MAP_SHARED, fd); }
-
-  std::byte* data() const { return data_; }
-  // Makes every page present and writable.
-  bool Populate() const {
-    for (std::size_t at = 0; at < bytes_; at += kPieceBytes) {
-      if (::madvise(data_ + at, std::min(kPieceBytes, bytes_ - at), MADV_POPULATE_WRITE) != 0) {
-        return false;
-      }
-    }
-    return true;
-  }
-
- private:
-  static Mapping Make(std::size_t bytes, int flags, int fd) {
-    Mapping mapping;
-    void* const data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
-    if (data == MAP_FAILED) return mapping;
-    mapping.data_ = static_cast<std::byte*>(data);
-    mapping.bytes_ = bytes;
-    return mapping;
-  }
-
-  std::byte* data_ = nullptr;
-  std::size_t bytes_ = 0;
-};
-
+// Threads may read and replace at once, hence the atomic accesses, which cost nothing; new keys
+// are put by one thread, or under a lock.
 struct Slot {
   std::uint64_t hash;
   std::uint64_t offset;  // in the file, or kEmpty or kDeleted
+
+  std::uint64_t Load() { return std::atomic_ref(offset).load(std::memory_order_acquire); }
+  void Store(std::uint64_t value) {
+    std::atomic_ref(offset).store(value, std::memory_order_release);
+  }
 };
 
 // As long as a record of FreyjaDB with neither expiry nor watermark.
@@ -90,85 +56,108 @@ struct [[gnu::packed]] Header {
 };
 static_assert(sizeof(Header) == 20);
 
-class LimitPeer final : public Peer {
- public:
-  explicit LimitPeer(bool grows) : grows_(grows) {}
+std::uint64_t Hash(std::string_view key) { return XXH3_64bits(key.data(), key.size()); }
 
-  Status Open(const OpenParameters& parameters) override {
+// The table and the records.
+class LimitTable {
+ public:
+  explicit LimitTable(bool grows) : grows_(grows) {}
+  ~LimitTable() { Close(); }
+
+  Status Open(const OpenParameters& parameters) {
     const std::size_t slots = grows_ ? 4096 : std::bit_ceil(parameters.keys * 2);
     if (!MakeTable(slots)) return SystemError("mmap of the table");
     if (!grows_ && !table_memory_.Populate()) return SystemError("populating the table");
     const std::size_t record_bytes = base::RoundUp<std::size_t>(
         sizeof(Header) + parameters.key_bytes + parameters.value_bytes, 8);
-    return PrepareFile(parameters.directory / "records",
-                       kFirstOffset + record_bytes * parameters.writes);
-  }
-
-  Outcome Put(std::string_view key, std::string_view value) override {
-    const std::uint64_t hash = XXH3_64bits(key.data(), key.size());
-    const std::uint64_t offset = Append(key, value);
-    Slot& slot = Find(hash, key);
-    if (slot.offset == kEmpty) ++used_;
-    slot = {hash, offset};
-    if (used_ * 2 > slots_) [[unlikely]] {
-      if (!Grow()) return Fail("mmap of a larger table failed");
-    }
-    return Outcome::kDone;
-  }
-
-  Outcome Get(std::string_view key, std::string& value) override {
-    const Slot& slot = Find(XXH3_64bits(key.data(), key.size()), key);
-    if (slot.offset == kEmpty) return Outcome::kMissing;
-    const std::byte* const record = file_memory_.data() + slot.offset;
-    Header header;
-    std::memcpy(&header, record, sizeof header);
-    const std::size_t bytes = sizeof header + header.key_bytes + header.value_bytes;
-    if (base::Crc32c(0, {record + sizeof header.checksum, bytes - sizeof header.checksum}) !=
-        header.checksum) {
-      return Fail("checksum mismatch");
-    }
-    value.assign(reinterpret_cast<const char*>(record + sizeof header + header.key_bytes),
-                 header.value_bytes);
-    return Outcome::kDone;
-  }
-
-  Outcome Delete(std::string_view key) override {
-    Slot& slot = Find(XXH3_64bits(key.data(), key.size()), key);
-    if (slot.offset == kEmpty) return Outcome::kMissing;
-    slot.offset = kDeleted;
-    return Outcome::kDone;
-  }
-
-  Status Close() override {
-    file_memory_ = Mapping();
-    table_memory_ = Mapping();
+    FREYJA_ASSIGN_OR_RETURN(PreparedFile file,
+                            PrepareFile(parameters.directory / "records",
+                                        kFirstOffset + record_bytes * parameters.writes));
+    file_memory_ = std::move(file.memory);
+    fd_ = file.fd;
+    sync_ = parameters.sync_always;
     return Status::Ok();
   }
 
- private:
-  // Blocks are allocated, zeroed and mapped before the run: in a store another thread does it.
-  Status PrepareFile(const std::filesystem::path& path, std::size_t bytes) {
-    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    if (fd < 0) return SystemError(path.string());
-    const std::string zeros(kPieceBytes, '\0');
-    Status status;
-    std::size_t at = 0;
-    while (at < bytes && status.ok()) {
-      const ssize_t written =
-          ::pwrite(fd, zeros.data(), std::min(zeros.size(), bytes - at), static_cast<off_t>(at));
-      if (written <= 0)
-        status = SystemError(path.string());
-      else
-        at += static_cast<std::size_t>(written);
-    }
-    if (status.ok()) {
-      file_memory_ = Mapping::OfFile(fd, bytes);
-      if (file_memory_.data() == nullptr || !file_memory_.Populate()) {
-        status = SystemError(path.string());
+  void Close() {
+    file_memory_ = Mapping();
+    table_memory_ = Mapping();
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = -1;
+  }
+
+  // False: no memory for a larger table, or the sync failed.
+  bool Put(std::uint64_t hash, std::string_view key, std::string_view value) {
+    if (!sync_) return Insert(hash, key, value);
+    std::unique_lock lock(mutex_);
+    if (!Insert(hash, key, value)) return false;
+    return SyncThrough(lock, ++appended_);
+  }
+
+  // Null: not there.
+  const std::byte* Find(std::uint64_t hash, std::string_view key) {
+    const std::uint64_t offset = SlotOf(hash, key).Load();
+    return offset == kEmpty ? nullptr : file_memory_.data() + offset;
+  }
+
+  bool Delete(std::string_view key) {
+    Slot& slot = SlotOf(Hash(key), key);
+    if (slot.Load() == kEmpty) return false;
+    slot.Store(kDeleted);
+    return true;
+  }
+
+  void PrefetchSlot(std::uint64_t hash) const { __builtin_prefetch(&table_[hash & (slots_ - 1)]); }
+  // Of the record that the hash leads to, probably, the first cache lines.
+  void PrefetchRecord(std::uint64_t hash) {
+    for (std::size_t at = hash & (slots_ - 1);; at = (at + 1) & (slots_ - 1)) {
+      const std::uint64_t offset = table_[at].Load();
+      if (offset == kEmpty) return;
+      if (table_[at].hash != hash || offset == kDeleted) continue;
+      constexpr std::size_t kCacheLine = 64;
+      constexpr std::size_t kLines = 3;
+      for (std::size_t line = 0; line < kLines; ++line) {
+        __builtin_prefetch(file_memory_.data() + offset + line * kCacheLine);
       }
+      return;
     }
-    ::close(fd);
-    return status;
+  }
+
+ private:
+  bool Insert(std::uint64_t hash, std::string_view key, std::string_view value) {
+    const std::uint64_t offset = Append(key, value);
+    // A page that was changed through a mapping costs a fault and a journal commit at each sync.
+    if (sync_ && ::pwrite(fd_, record_.data(), record_.size(), static_cast<off_t>(offset)) !=
+                     static_cast<ssize_t>(record_.size())) {
+      return false;
+    }
+    Slot& slot = SlotOf(hash, key);
+    if (slot.Load() == kEmpty) {
+      slot.hash = hash;
+      ++used_;
+    }
+    slot.Store(offset);
+    return used_ * 2 <= slots_ || Grow();
+  }
+
+  // The first to come syncs for all who have appended by then.
+  bool SyncThrough(std::unique_lock<std::mutex>& lock, std::uint64_t wanted) {
+    while (synced_ < wanted) {
+      if (syncing_) {
+        synced_more_.wait(lock);
+        continue;
+      }
+      syncing_ = true;
+      const std::uint64_t target = appended_;
+      lock.unlock();
+      const bool done = ::fdatasync(fd_) == 0;
+      lock.lock();
+      syncing_ = false;
+      if (done) synced_ = target;
+      synced_more_.notify_all();
+      if (!done) return false;
+    }
+    return true;
   }
 
   bool MakeTable(std::size_t slots) {
@@ -181,27 +170,29 @@ class LimitPeer final : public Peer {
   }
 
   std::uint64_t Append(std::string_view key, std::string_view value) {
-    const std::uint64_t offset = tail_;
-    std::byte* const record = file_memory_.data() + offset;
-    Header header{0, static_cast<std::uint32_t>(value.size()), ++sequence_,
+    const std::size_t bytes = sizeof(Header) + key.size() + value.size();
+    const std::uint64_t offset =
+        tail_.fetch_add(base::RoundUp<std::uint64_t>(bytes, 8), std::memory_order_relaxed);
+    if (sync_) record_.resize(bytes);
+    std::byte* const record = sync_ ? record_.data() : file_memory_.data() + offset;
+    Header header{0, static_cast<std::uint32_t>(value.size()), offset,
                   static_cast<std::uint32_t>(key.size())};
     std::memcpy(record, &header, sizeof header);
     std::memcpy(record + sizeof header, key.data(), key.size());
     std::memcpy(record + sizeof header + key.size(), value.data(), value.size());
-    const std::size_t bytes = sizeof header + key.size() + value.size();
     header.checksum =
         base::Crc32c(0, {record + sizeof header.checksum, bytes - sizeof header.checksum});
     std::memcpy(record, &header.checksum, sizeof header.checksum);
-    tail_ += base::RoundUp<std::uint64_t>(bytes, 8);
     return offset;
   }
 
   // The key's slot, or the empty one where it belongs.
-  Slot& Find(std::uint64_t hash, std::string_view key) {
+  Slot& SlotOf(std::uint64_t hash, std::string_view key) {
     for (std::size_t at = hash & (slots_ - 1);; at = (at + 1) & (slots_ - 1)) {
       Slot& slot = table_[at];
-      if (slot.offset == kEmpty) return slot;
-      if (slot.hash == hash && slot.offset != kDeleted && HasKey(slot.offset, key)) return slot;
+      const std::uint64_t offset = slot.Load();
+      if (offset == kEmpty) return slot;
+      if (slot.hash == hash && offset != kDeleted && HasKey(offset, key)) return slot;
     }
   }
 
@@ -228,13 +219,116 @@ class LimitPeer final : public Peer {
   }
 
   const bool grows_;
+  bool sync_ = false;
+  int fd_ = -1;
   Mapping table_memory_;
   Mapping file_memory_;
   Slot* table_ = nullptr;
   std::size_t slots_ = 0;  // a power of two
   std::size_t used_ = 0;
-  std::uint64_t tail_ = kFirstOffset;
-  std::uint64_t sequence_ = 0;
+  std::atomic<std::uint64_t> tail_ = kFirstOffset;
+
+  // Of synced puts.
+  std::vector<std::byte> record_;
+  std::mutex mutex_;
+  std::condition_variable synced_more_;
+  bool syncing_ = false;
+  std::uint64_t appended_ = 0;
+  std::uint64_t synced_ = 0;
+};
+
+class LimitSession final : public PeerSession {
+ public:
+  explicit LimitSession(LimitTable& table) : table_(table) {}
+
+  Outcome Put(std::string_view key, std::string_view value) override {
+    return Put(Hash(key), key, value);
+  }
+
+  Outcome Get(std::string_view key, std::string& value) override {
+    return Get(Hash(key), key, value);
+  }
+
+  Outcome Delete(std::string_view key) override {
+    return table_.Delete(key) ? Outcome::kDone : Outcome::kMissing;
+  }
+
+  Outcome MultiGet(std::span<const std::string_view> keys, std::span<Answer> answers) override {
+    for (std::size_t first = 0; first < keys.size(); first += kTogether) {
+      const std::size_t count = std::min(kTogether, keys.size() - first);
+      Prefetch(count, [&](std::size_t i) { return keys[first + i]; });
+      for (std::size_t i = 0; i < count; ++i) {
+        Answer& answer = answers[first + i];
+        const Outcome outcome = Get(hashes_[i], keys[first + i], answer.value);
+        if (outcome == Outcome::kFailed) return outcome;
+        answer.found = outcome == Outcome::kDone;
+      }
+    }
+    return Outcome::kDone;
+  }
+
+  Outcome PutBatch(std::span<const KeyValue> entries) override {
+    for (std::size_t first = 0; first < entries.size(); first += kTogether) {
+      const std::size_t count = std::min(kTogether, entries.size() - first);
+      Prefetch(count, [&](std::size_t i) { return entries[first + i].key; });
+      for (std::size_t i = 0; i < count; ++i) {
+        const KeyValue& entry = entries[first + i];
+        const Outcome outcome = Put(hashes_[i], entry.key, entry.value);
+        if (outcome != Outcome::kDone) return outcome;
+      }
+    }
+    return Outcome::kDone;
+  }
+
+ private:
+  template <typename KeyAt>
+  void Prefetch(std::size_t count, KeyAt key_at) {
+    for (std::size_t i = 0; i < count; ++i) {
+      hashes_[i] = Hash(key_at(i));
+      table_.PrefetchSlot(hashes_[i]);
+    }
+    for (std::size_t i = 0; i < count; ++i) table_.PrefetchRecord(hashes_[i]);
+  }
+
+  Outcome Put(std::uint64_t hash, std::string_view key, std::string_view value) {
+    if (table_.Put(hash, key, value)) return Outcome::kDone;
+    return Fail("no memory for a larger table, or a failed sync");
+  }
+
+  Outcome Get(std::uint64_t hash, std::string_view key, std::string& value) {
+    const std::byte* const record = table_.Find(hash, key);
+    if (record == nullptr) return Outcome::kMissing;
+    Header header;
+    std::memcpy(&header, record, sizeof header);
+    const std::size_t bytes = sizeof header + header.key_bytes + header.value_bytes;
+    if (base::Crc32c(0, {record + sizeof header.checksum, bytes - sizeof header.checksum}) !=
+        header.checksum) {
+      return Fail("checksum mismatch");
+    }
+    value.assign(reinterpret_cast<const char*>(record + sizeof header + header.key_bytes),
+                 header.value_bytes);
+    return Outcome::kDone;
+  }
+
+  LimitTable& table_;
+  std::array<std::uint64_t, kTogether> hashes_{};
+};
+
+class LimitPeer final : public Peer {
+ public:
+  explicit LimitPeer(bool grows) : table_(grows) {}
+
+  Status Open(const OpenParameters& parameters) override { return table_.Open(parameters); }
+  Result<std::unique_ptr<PeerSession>> NewSession() override {
+    return std::make_unique<LimitSession>(table_);
+  }
+  Status Close() override {
+    table_.Close();
+    return Status::Ok();
+  }
+
+ private:
+  LimitTable table_;
 };
 
 }  // namespace
@@ -244,8 +338,10 @@ PeerKind LimitKind() {
           .title = "limit",
           .settings =
               "bare loop: flat presized table of 16-byte slots, records in one file mapped "
-              "and populated beforehand, CRC-32C verified, value copied",
+              "and populated beforehand, CRC-32C verified, value copied; MultiGet and batches "
+              "prefetch 16 keys together",
           .durability = "none: cannot be reopened",
+          .sync_always = "pwrite, and one fdatasync for all who wait",
           .is_limit = true,
           .make = [] { return std::make_unique<LimitPeer>(false); }};
 }

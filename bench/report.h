@@ -7,24 +7,31 @@
 #include <vector>
 
 #include "driver.h"
+#include "probes.h"
 
 namespace freyja::bench {
 
-struct Spread {
-  double median = 0;
-  double lowest = 0;
-  double highest = 0;
+// All that was measured with values of one length.
+struct Section {
+  Plan plan;
+  std::vector<StoreResult> results;
+  std::vector<ProbeResult> probes;  // of the same stores in the same order, or none
 };
-// Of at least one value.
-Spread SpreadOf(std::vector<double> values);
 
-// Throughput, ratios, latencies, bytes on disk, settings. `verbose` adds CPU times, and
-// the settings and durability of every store in full.
-void PrintReport(std::FILE* out, const Plan& plan, const std::vector<StoreResult>& results,
-                 bool verbose);
+// Throughput, ratios, CPU times, latencies, bytes on disk. `verbose` adds the settings and
+// durability of every store in full.
+void PrintReport(std::FILE* out, const std::vector<Section>& sections, bool verbose);
 
-// Everything: configuration, machine, and per store and workload each round's figure.
-nlohmann::json ToJson(const Plan& plan, const std::vector<StoreResult>& results);
+// Memory, bytes written and opening times, as parts of the two reports.
+void PrintProbes(std::FILE* out, const Section& section);
+
+std::string ProbesMarkdown(const Section& section);
+
+// The same as Markdown, always with settings and durability.
+std::string ToMarkdown(const std::vector<Section>& sections);
+
+// Everything: configuration, machine, and per store and measure each round's figure.
+nlohmann::json ToJson(const std::vector<Section>& sections);
 
 // Cores, kernel, architecture.
 nlohmann::json MachineJson();

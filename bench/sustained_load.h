@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "freyja/kv_store.h"
+#include "keys_values.h"
 #include "paced_load.h"
 #include "scheduler_benchmark.h"
 #include "slices.h"
 #include "traces.h"
 #include "versioned_values.h"
-#include "workloads.h"
 
 namespace freyja::bench {
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "workloads.h"
+#include "keys_values.h"
 
 namespace freyja::bench {
 

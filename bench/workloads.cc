@@ -1,10 +1,19 @@
 #include "workloads.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <chrono>
-#include <cstring>
+#include <ctime>
+#include <latch>
+#include <memory>
+#include <optional>
+#include <span>
+#include <thread>
+#include <utility>
+
+#include "base/status_macros.h"
+#include "keys_values.h"
+#include "traces.h"
+#include "worker.h"
 
 namespace freyja::bench {
 
@@ -13,237 +22,227 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::uint64_t kBlockOperations = 256;
-constexpr std::uint64_t kCheckedKeys = 20'000;
-constexpr std::uint64_t kDeletedKeys = 100;
-constexpr std::size_t kTagBytes = 8;
+constexpr std::uint64_t kFirstVersion = 1;
 
-enum Version : std::uint64_t { kFilled = 1, kOverwritten = 2 };
-
-// A seed of its own for each workload: reading in the order of writing flatters everyone.
-std::uint64_t VisitSeed(std::uint64_t seed, Workload workload) {
-  return Mix(seed + 1 + static_cast<std::uint64_t>(workload));
-}
-
-Status WrongAnswer(const Peer& peer, Outcome outcome, std::string_view call, std::uint64_t index) {
-  if (outcome == Outcome::kFailed) {
-    return {StatusCode::kIoError, fmt::format("{} of key {}: {}", call, index, peer.last_error())};
-  }
-  return {StatusCode::kCorruption,
-          fmt::format("{} of key {}: {}", call, index,
-                      outcome == Outcome::kMissing ? "the key is missing" : "wrong answer")};
-}
-
-double ThreadCpuSeconds() {
+double CpuSeconds(clockid_t clock) {
   timespec now = {};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  ::clock_gettime(clock, &now);
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
 
-// The timed loop. `operation` does the i-th operation and returns false if it went wrong.
-template <typename Operation>
-WorkloadRun RunBlocks(const RunParameters& parameters, bool may_cut, Operation operation) {
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// What one thread of a measure has to do.
+struct Share {
+  Measure measure;
+  unsigned thread = 0;
+  std::uint64_t begin = 0;  // of the measure's operations
+  std::uint64_t end = 0;
+  std::uint64_t step = 1;
+  std::uint64_t first_key = 0;
+  const RunParameters* parameters = nullptr;
+  std::atomic<bool>* failed = nullptr;  // of any thread: the others end, too
+  std::span<const std::uint32_t> zipf;
+};
+
+// The timed loop. `call` does `count` operations from the i-th on, false if they went wrong.
+template <typename Call>
+WorkloadRun RunBlocks(const Share& share, Call call) {
+  const RunParameters& parameters = *share.parameters;
+  const bool syncs = share.measure.workload == Workload::kSync;
+  const bool may_cut = share.measure.workload != Workload::kFill && parameters.seconds > 0;
+  // A synced put takes so long that a look at the clock costs nothing.
+  const std::uint64_t block_operations = syncs ? 1 : kBlockOperations;
+  const unsigned latency_every = syncs ? 1 : parameters.latency_every;
   WorkloadRun run;
-  const double cpu_start = ThreadCpuSeconds();
+  const double cpu_start = CpuSeconds(CLOCK_THREAD_CPUTIME_ID);
   const auto start = Clock::now();
   std::uint64_t block = 0;
   bool fine = true;
-  while (fine && run.operations < parameters.keys) {
+  std::uint64_t at = share.begin;
+  while (fine && at < share.end && !share.failed->load(std::memory_order_relaxed)) {
     if (parameters.stop != nullptr && parameters.stop->load(std::memory_order_relaxed)) break;
-    if (may_cut && parameters.seconds > 0 &&
-        std::chrono::duration<double>(Clock::now() - start).count() >= parameters.seconds) {
+    if (may_cut && SecondsSince(start) >= parameters.seconds) {
       run.cut_short = true;
       break;
     }
-    const std::uint64_t first = run.operations;
-    const std::uint64_t end = std::min(first + kBlockOperations, parameters.keys);
-    const bool singly = parameters.latency_every != 0 && block++ % parameters.latency_every == 0;
-    for (std::uint64_t i = first; fine && i < end; ++i) {
-      if (!singly) {
-        fine = operation(i);
-        continue;
-      }
-      const std::uint64_t before = Ticks();
-      fine = operation(i);
-      run.latency.Add(Ticks() - before);
+    const std::uint64_t end = std::min(at + block_operations, share.end);
+    const bool singly = latency_every != 0 && block++ % latency_every == 0;
+    while (fine && at < end) {
+      const std::uint64_t count = std::min(share.step, end - at);
+      const std::uint64_t before = singly ? Ticks() : 0;
+      fine = call(at, count);
+      if (singly) run.latency.Add(Ticks() - before);
+      at += count;
     }
-    run.operations = end;
   }
-  run.seconds = std::chrono::duration<double>(Clock::now() - start).count();
-  run.cpu_seconds = ThreadCpuSeconds() - cpu_start;
+  if (!fine) share.failed->store(true);
+  run.operations = at - share.begin;
+  run.seconds = SecondsSince(start);
+  run.thread_cpu_seconds = CpuSeconds(CLOCK_THREAD_CPUTIME_ID) - cpu_start;
   return run;
 }
 
-// One run's keys, values and buffer, and the first answer that was wrong.
-class Runner {
- public:
-  Runner(Peer& peer, const RunParameters& parameters)
-      : peer_(peer),
-        parameters_(parameters),
-        keys_(parameters.seed),
-        values_(parameters.value_bytes) {}
-
-  Result<WorkloadRun> Run(Workload workload) {
-    Sequence visit(VisitSeed(parameters_.seed, workload));
-    const std::uint64_t count = parameters_.keys;
-    WorkloadRun run;
-    switch (workload) {
-      case Workload::kFill:
-        run = RunBlocks(parameters_, false, [&](std::uint64_t i) { return Put(i, kFilled); });
-        break;
-      case Workload::kGet:
-        run = RunBlocks(parameters_, true, [&](std::uint64_t) { return Get(visit.Below(count)); });
-        break;
-      case Workload::kMissingGet:
-        run = RunBlocks(parameters_, true, [&](std::uint64_t) { return Miss(visit.Below(count)); });
-        break;
-      case Workload::kOverwrite:
-        run = RunBlocks(parameters_, true,
-                        [&](std::uint64_t) { return Put(visit.Below(count), kOverwritten); });
-        break;
+WorkloadRun RunShare(const Share& share, Worker& worker) {
+  const std::uint64_t keys = share.parameters->keys;
+  const std::uint64_t seed = share.parameters->seed;
+  Visits visits(share.measure, share.thread, keys, seed);
+  switch (share.measure.workload) {
+    case Workload::kFill:
+      return RunBlocks(share, [&](std::uint64_t i, std::uint64_t) { return worker.Put(i); });
+    case Workload::kGet:
+      return RunBlocks(share,
+                       [&](std::uint64_t, std::uint64_t) { return worker.Get(visits.Next()); });
+    case Workload::kMissingGet:
+      return RunBlocks(share,
+                       [&](std::uint64_t, std::uint64_t) { return worker.Miss(visits.Next()); });
+    case Workload::kZipfGet:
+      return RunBlocks(share,
+                       [&](std::uint64_t i, std::uint64_t) { return worker.Get(share.zipf[i]); });
+    case Workload::kMultiGet16:
+    case Workload::kMultiGet128:
+      return RunBlocks(share, [&](std::uint64_t, std::uint64_t count) {
+        return share.step == 1 ? worker.Get(visits.Next()) : worker.MultiGet(visits, count);
+      });
+    case Workload::kMixed95:
+    case Workload::kMixed50:
+      return RunBlocks(share, [&](std::uint64_t, std::uint64_t) {
+        return visits.NextWrites() ? worker.Put(visits.Next()) : worker.Get(visits.Next());
+      });
+    case Workload::kOverwrite:
+      return RunBlocks(share,
+                       [&](std::uint64_t, std::uint64_t) { return worker.Put(visits.Next()); });
+    case Workload::kBatch16:
+    case Workload::kBatch128:
+      return RunBlocks(share, [&](std::uint64_t, std::uint64_t count) {
+        return share.step == 1 ? worker.Put(visits.Next()) : worker.PutBatch(visits, count);
+      });
+    case Workload::kDelete: {
+      const Permutation order(keys, seed);
+      return RunBlocks(share,
+                       [&](std::uint64_t i, std::uint64_t) { return worker.Delete(order[i]); });
     }
-    if (!status_.ok()) return std::unexpected(status_);
-    if (!run.cut_short && run.operations < parameters_.keys) {
-      return std::unexpected(Status(StatusCode::kCancelled, "interrupted"));
+    case Workload::kSync:
+      return RunBlocks(share, [&](std::uint64_t i, std::uint64_t) {
+        return worker.Put(share.first_key + i * share.measure.threads + share.thread);
+      });
+  }
+  return {};
+}
+
+std::vector<Share> MakeShares(const Measure& measure, const RunParameters& parameters,
+                              std::uint64_t first_key, std::span<const std::uint32_t> zipf,
+                              std::atomic<bool>& failed) {
+  std::vector<Share> shares(measure.threads);
+  for (unsigned thread = 0; thread < measure.threads; ++thread) {
+    Share& share = shares[thread];
+    share = {.measure = measure,
+             .thread = thread,
+             .begin = parameters.keys * thread / measure.threads,
+             .end = parameters.keys * (thread + 1) / measure.threads,
+             .step = StepOf(measure.workload, parameters.value_bytes),
+             .first_key = first_key,
+             .parameters = &parameters,
+             .failed = &failed,
+             .zipf = zipf};
+    if (measure.workload != Workload::kSync) continue;
+    share.begin = 0;
+    share.end = parameters.keys / measure.threads;
+  }
+  return shares;
+}
+
+// All threads start together; one works in the calling thread.
+WorkloadRun RunShares(const std::vector<Share>& shares, std::vector<Worker>& workers) {
+  std::vector<WorkloadRun> runs(shares.size());
+  const double cpu_start = CpuSeconds(CLOCK_PROCESS_CPUTIME_ID);
+  auto start = Clock::now();
+  if (shares.size() == 1) {
+    runs[0] = RunShare(shares[0], workers[0]);
+  } else {
+    std::latch begin(static_cast<std::ptrdiff_t>(shares.size()) + 1);
+    std::vector<std::jthread> threads;
+    threads.reserve(shares.size());
+    for (std::size_t i = 0; i < shares.size(); ++i) {
+      threads.emplace_back([&, i] {
+        begin.arrive_and_wait();
+        runs[i] = RunShare(shares[i], workers[i]);
+      });
     }
-    return run;
+    start = Clock::now();
+    begin.arrive_and_wait();
   }
-
-  Status Check(std::uint64_t overwrites) {
-    std::vector<bool> overwritten(parameters_.keys);
-    Sequence visit(VisitSeed(parameters_.seed, Workload::kOverwrite));
-    for (std::uint64_t i = 0; i < overwrites; ++i)
-      overwritten[visit.Below(parameters_.keys)] = true;
-
-    Sequence sample(Mix(parameters_.seed));
-    for (std::uint64_t i = 0; i < std::min(kCheckedKeys, parameters_.keys); ++i) {
-      const std::uint64_t index = sample.Below(parameters_.keys);
-      if (!Get(index, overwritten[index] ? kOverwritten : kFilled)) return status_;
-    }
-    for (std::uint64_t index = 0; index < std::min(kDeletedKeys, parameters_.keys); ++index) {
-      if (!Delete(index)) return status_;
-    }
-    return Status::Ok();
+  WorkloadRun total;
+  total.seconds = SecondsSince(start);
+  total.process_cpu_seconds = CpuSeconds(CLOCK_PROCESS_CPUTIME_ID) - cpu_start;
+  for (const WorkloadRun& run : runs) {
+    total.operations += run.operations;
+    total.thread_cpu_seconds += run.thread_cpu_seconds;
+    total.cut_short = total.cut_short || run.cut_short;
+    total.latency.Merge(run.latency);
+    total.thread_operations.push_back(run.operations);
   }
-
- private:
-  bool Put(std::uint64_t index, Version version) {
-    const Outcome outcome = peer_.Put(keys_.Present(index), values_.Make(index, version));
-    if (outcome == Outcome::kDone) [[likely]]
-      return true;
-    status_ = WrongAnswer(peer_, outcome, "put", index);
-    return false;
-  }
-
-  bool Get(std::uint64_t index, Version version = kFilled) {
-    const Outcome outcome = peer_.Get(keys_.Present(index), buffer_);
-    if (outcome == Outcome::kDone && values_.Verify(buffer_, index, version)) [[likely]] {
-      return true;
-    }
-    status_ = WrongAnswer(peer_, outcome, "get", index);
-    return false;
-  }
-
-  bool Miss(std::uint64_t index) {
-    const Outcome outcome = peer_.Get(keys_.Missing(index), buffer_);
-    if (outcome == Outcome::kMissing) [[likely]]
-      return true;
-    status_ = WrongAnswer(peer_, outcome, "missing get", index);
-    return false;
-  }
-
-  bool Delete(std::uint64_t index) {
-    Outcome outcome = peer_.Delete(keys_.Present(index));
-    if (outcome == Outcome::kDone) {
-      outcome = peer_.Get(keys_.Present(index), buffer_);
-      if (outcome == Outcome::kMissing) return true;
-    }
-    status_ = WrongAnswer(peer_, outcome, "delete", index);
-    return false;
-  }
-
-  Peer& peer_;
-  const RunParameters& parameters_;
-  KeyMaker keys_;
-  ValueMaker values_;
-  std::string buffer_;
-  Status status_;
-};
+  return total;
+}
 
 }  // namespace
 
-std::string_view WorkloadName(Workload workload) {
-  switch (workload) {
-    case Workload::kFill:
-      return "fill";
-    case Workload::kGet:
-      return "get";
-    case Workload::kMissingGet:
-      return "miss";
-    case Workload::kOverwrite:
-      return "overwrite";
+std::vector<std::uint32_t> ZipfDraws(std::uint64_t keys, std::uint64_t seed) {
+  constexpr std::size_t kDrawnTogether = 4096;
+  const auto trace = MakeTrace("zipf:0.99", static_cast<std::uint32_t>(keys), Mix(seed));
+  std::vector<std::uint32_t> draws(keys);
+  std::vector<Update> updates(kDrawnTogether);
+  for (std::uint64_t at = 0; trace && at < keys; at += updates.size()) {
+    updates.resize(std::min<std::uint64_t>(kDrawnTogether, keys - at));
+    (*trace)->Next(updates);
+    std::ranges::transform(updates, draws.begin() + static_cast<std::ptrdiff_t>(at), &Update::key);
   }
-  return "";
+  return draws;
 }
 
-std::optional<Workload> WorkloadFromName(std::string_view name) {
-  for (const Workload workload : kAllWorkloads) {
-    if (WorkloadName(workload) == name) return workload;
+void History::Add(const Measure& measure, const RunParameters& parameters, const WorkloadRun& run) {
+  const bool writes = InfoOf(measure.workload).writes_percent != 0;
+  if (writes) ++newest_version_;
+  entries_.push_back({.measure = measure,
+                      .version = newest_version_,
+                      .first_key = next_key_,
+                      .thread_operations = run.thread_operations});
+  if (measure.workload == Workload::kFill || measure.workload == Workload::kSync) {
+    next_key_ += parameters.keys;
   }
-  return std::nullopt;
 }
 
-std::uint64_t Mix(std::uint64_t x) {
-  x ^= x >> 32;
-  x *= 0x9FB21C651E98DF25;
-  x ^= x >> 29;
-  x *= 0xD6E8FEB86659FD93;
-  return x ^ (x >> 32);
-}
-
-std::uint64_t Sequence::Below(std::uint64_t bound) {
-  state_ += 0x9E3779B97F4A7C15;
-  __extension__ using Wide = unsigned __int128;
-  return static_cast<std::uint64_t>((static_cast<Wide>(Mix(state_)) * bound) >> 64);
-}
-
-std::string_view KeyMaker::Make(std::uint64_t number) {
-  const std::uint64_t first = Mix(number ^ seed_);
-  const std::uint64_t second = first * 0x9E3779B97F4A7C15 + number;
-  std::memcpy(key_.data(), &first, sizeof first);
-  std::memcpy(key_.data() + sizeof first, &second, sizeof second);
-  return {key_.data(), key_.size()};
-}
-
-ValueMaker::ValueMaker(std::size_t bytes) : value_(bytes, '\0') {
-  for (std::size_t i = 0; i < bytes; ++i) value_[i] = static_cast<char>(Mix(i));
-}
-
-std::string_view ValueMaker::Make(std::uint64_t index, std::uint64_t version) {
-  const std::uint64_t tag = Mix(index * 4 + version);
-  const std::size_t bytes = std::min(kTagBytes, value_.size());
-  std::memcpy(value_.data(), &tag, bytes);
-  std::memcpy(value_.data() + value_.size() - bytes, &tag, bytes);
-  return value_;
-}
-
-bool ValueMaker::Verify(std::string_view value, std::uint64_t index, std::uint64_t version) const {
-  if (value.size() != value_.size()) return false;
-  const std::uint64_t tag = Mix(index * 4 + version);
-  const std::size_t bytes = std::min(kTagBytes, value_.size());
-  if (value.size() < 2 * kTagBytes) {
-    // The two tags overlap: the second overwrote part of the first.
-    return std::memcmp(value.data() + value.size() - bytes, &tag, bytes) == 0;
+Result<WorkloadRun> RunMeasure(Peer& peer, const Measure& measure, const RunParameters& parameters,
+                               History& history) {
+  std::vector<std::uint32_t> own_draws;
+  std::span<const std::uint32_t> zipf;
+  if (measure.workload == Workload::kZipfGet) {
+    if (parameters.zipf == nullptr) own_draws = ZipfDraws(parameters.keys, parameters.seed);
+    zipf = parameters.zipf == nullptr ? own_draws : *parameters.zipf;
   }
-  return std::memcmp(value.data(), &tag, bytes) == 0 &&
-         std::memcmp(value.data() + value.size() - bytes, &tag, bytes) == 0;
-}
-
-Result<WorkloadRun> RunWorkload(Peer& peer, Workload workload, const RunParameters& parameters) {
-  return Runner(peer, parameters).Run(workload);
-}
-
-Status CheckContents(Peer& peer, const RunParameters& parameters, std::uint64_t overwrites) {
-  return Runner(peer, parameters).Check(overwrites);
+  std::atomic<bool> failed = false;
+  const std::vector<Share> shares =
+      MakeShares(measure, parameters, history.next_key(), zipf, failed);
+  const std::uint64_t version = history.newest_version() + 1;
+  const bool writes = InfoOf(measure.workload).writes_percent != 0;
+  const VersionRange versions = {kFirstVersion, writes ? version : version - 1};
+  std::vector<std::unique_ptr<PeerSession>> sessions;
+  std::vector<Worker> workers;
+  for (const Share& share : shares) {
+    FREYJA_ASSIGN_OR_RETURN(std::unique_ptr<PeerSession> session, peer.NewSession());
+    sessions.push_back(std::move(session));
+    workers.emplace_back(*sessions.back(), parameters.seed, parameters.value_bytes, versions,
+                         version, share.step);
+  }
+  WorkloadRun run = RunShares(shares, workers);
+  for (const Worker& worker : workers) FREYJA_RETURN_IF_ERROR(worker.status());
+  if (parameters.stop != nullptr && parameters.stop->load()) {
+    return std::unexpected(Status(StatusCode::kCancelled, "interrupted"));
+  }
+  history.Add(measure, parameters, run);
+  return run;
 }
 
 }  // namespace freyja::bench

@@ -1,99 +1,79 @@
-// The workloads, the keys and values they use, and one timed run of one of them.
+// One timed run of one measure, and what a store must hold after several.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
-#include <string>
-#include <string_view>
 #include <vector>
 
 #include "freyja/status.h"
 #include "histogram.h"
+#include "measures.h"
 #include "peer.h"
 
 namespace freyja::bench {
-
-inline constexpr std::size_t kKeyBytes = 16;
-
-enum class Workload : std::uint8_t { kFill, kGet, kMissingGet, kOverwrite };
-inline constexpr std::array kAllWorkloads = {Workload::kFill, Workload::kGet, Workload::kMissingGet,
-                                             Workload::kOverwrite};
-// "fill", "get", "miss", "overwrite"
-std::string_view WorkloadName(Workload workload);
-std::optional<Workload> WorkloadFromName(std::string_view name);
-
-// Bijective: different inputs give different outputs.
-std::uint64_t Mix(std::uint64_t x);
-
-// Random numbers for the order in which keys are visited.
-class Sequence {
- public:
-  explicit Sequence(std::uint64_t seed) : state_(Mix(seed)) {}
-  // Uniform in [0, bound).
-  std::uint64_t Below(std::uint64_t bound);
-
- private:
-  std::uint64_t state_;
-};
-
-// Key number i is 16 bytes that look random, so that neither the order of writing nor
-// any other visits neighbours. No present key equals a missing one.
-class KeyMaker {
- public:
-  explicit KeyMaker(std::uint64_t seed) : seed_(seed) {}
-  // Valid until the next call.
-  std::string_view Present(std::uint64_t index) { return Make(index); }
-  std::string_view Missing(std::uint64_t index) { return Make(index | std::uint64_t{1} << 63); }
-
- private:
-  std::string_view Make(std::uint64_t number);
-
-  std::uint64_t seed_;
-  std::array<char, kKeyBytes> key_{};
-};
-
-// The value of key i in version v starts and ends with eight bytes that depend on both.
-class ValueMaker {
- public:
-  explicit ValueMaker(std::size_t bytes);
-  // Valid until the next call.
-  std::string_view Make(std::uint64_t index, std::uint64_t version);
-  bool Verify(std::string_view value, std::uint64_t index, std::uint64_t version) const;
-
- private:
-  std::string value_;
-};
 
 struct RunParameters {
   std::uint64_t keys = 0;
   std::size_t value_bytes = 0;
   std::uint64_t seed = 0;
   double seconds = 0;          // a run other than a fill ends after that; 0: no bound
-  unsigned latency_every = 0;  // time single operations in one block of so many; 0: none
+  unsigned latency_every = 0;  // time single calls in one block of so many; 0: none
   const std::atomic<bool>* stop = nullptr;
+  // What kZipfGet reads, at least `keys` of them; made by the run, untimed, if there are none.
+  const std::vector<std::uint32_t>* zipf = nullptr;
 };
 
 struct WorkloadRun {
   std::uint64_t operations = 0;
-  double seconds = 0;
-  double cpu_seconds = 0;  // of the calling thread; background threads are not in it
-  bool cut_short = false;  // by RunParameters::seconds
-  Histogram latency;       // in ticks, of the operations that were timed singly
+  double seconds = 0;              // from the common start to the end of the last thread
+  double thread_cpu_seconds = 0;   // of the calling threads
+  double process_cpu_seconds = 0;  // background threads are in it
+  bool cut_short = false;          // by RunParameters::seconds
+  Histogram latency;               // in ticks, of the calls that were timed singly
+  std::vector<std::uint64_t> thread_operations;
 
   double PerSecond() const { return static_cast<double>(operations) / seconds; }
 };
 
-// Runs `workload` once: as many operations as there are keys, one call each, every value
-// read checked. kCancelled: *stop was set; kCorruption: the store gave a wrong answer.
-[[nodiscard]] Result<WorkloadRun> RunWorkload(Peer& peer, Workload workload,
-                                              const RunParameters& parameters);
+// What was done to a store, from which its contents follow.
+class History {
+ public:
+  struct Entry {
+    Measure measure;
+    std::uint64_t version = 0;    // of the values it wrote
+    std::uint64_t first_key = 0;  // of those that kSync put
+    std::vector<std::uint64_t> thread_operations;
+  };
 
-// Untimed. After kFill and, if `overwritten`, a kOverwrite of so many operations: reads
-// a sample of the keys and checks the version of each, then deletes some and misses them.
+  // Of the values in the store.
+  std::uint64_t newest_version() const { return newest_version_; }
+  // The first key that was never put.
+  std::uint64_t next_key() const { return next_key_; }
+  void Add(const Measure& measure, const RunParameters& parameters, const WorkloadRun& run);
+  const std::vector<Entry>& entries() const { return entries_; }
+
+ private:
+  std::uint64_t newest_version_ = 0;
+  std::uint64_t next_key_ = 0;
+  std::vector<Entry> entries_;
+};
+
+// Draws of keys below `keys` by Zipf's law with exponent 0.99, as many as there are keys.
+std::vector<std::uint32_t> ZipfDraws(std::uint64_t keys, std::uint64_t seed);
+
+// Runs `measure` once: as many operations as there are keys, over all its threads; kSync as many
+// in each, and it ends by time. Every answer is checked: a value must be whole, and of a
+// version that its key had or was getting. Adds to `history`, of which `peer` is the result.
+// kCancelled: *stop was set; kCorruption: the store gave a wrong answer.
+[[nodiscard]] Result<WorkloadRun> RunMeasure(Peer& peer, const Measure& measure,
+                                             const RunParameters& parameters, History& history);
+
+// Untimed. Reads a sample of the keys, and all that kSync put, and checks that each has the
+// very version that `history` gave it, or none after a delete.
 [[nodiscard]] Status CheckContents(Peer& peer, const RunParameters& parameters,
-                                   std::uint64_t overwrites);
+                                   const History& history);
+// Deletes some keys and misses them. The last thing done to a store.
+[[nodiscard]] Status CheckDeletes(Peer& peer, const RunParameters& parameters);
 
 }  // namespace freyja::bench

@@ -2,38 +2,71 @@
 // can be looked at while it runs.
 #include "freyja/freyja.h"
 
+#include <utility>
+
 #include "../peer.h"
 
 namespace freyja::bench {
 
 namespace {
 
+class FreyjaSession final : public PeerSession {
+ public:
+  explicit FreyjaSession(KVStore& store) : store_(store) {}
+
+  Outcome Put(std::string_view key, std::string_view value) override {
+    return ToOutcome(store_.Put(key, value));
+  }
+
+  Outcome Get(std::string_view key, std::string& value) override {
+    return ToOutcome(store_.Get(key, value));
+  }
+
+  Outcome Delete(std::string_view key) override { return ToOutcome(store_.Delete(key)); }
+
+  Outcome MultiGet(std::span<const std::string_view> keys, std::span<Answer> answers) override {
+    std::vector<Result<std::optional<std::string>>> found = store_.MultiGet(keys);
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      if (!found[i]) return Fail(found[i].error().ToString());
+      answers[i].found = found[i]->has_value();
+      if (answers[i].found) answers[i].value = **std::move(found[i]);
+    }
+    return Outcome::kDone;
+  }
+
+  Outcome PutBatch(std::span<const KeyValue> entries) override {
+    batch_.Clear();
+    for (const KeyValue& entry : entries) batch_.Put(entry.key, entry.value);
+    return ToOutcome(store_.Write(batch_));
+  }
+
+ private:
+  Outcome ToOutcome(const Status& status) {
+    return status.ok() ? Outcome::kDone : Fail(status.ToString());
+  }
+  Outcome ToOutcome(const Result<bool>& found) {
+    if (!found) return Fail(found.error().ToString());
+    return *found ? Outcome::kDone : Outcome::kMissing;
+  }
+
+  KVStore& store_;
+  WriteBatch batch_;
+};
+
 class FreyjaPeer final : public Peer {
  public:
   Status Open(const OpenParameters& parameters) override {
-    auto opened =
-        KVStore::Open(parameters.directory / "store",
-                      {.create_if_missing = true, .sync = Sync::kNone, .control_socket = true});
+    auto opened = KVStore::Open(parameters.directory / "store",
+                                {.create_if_missing = true,
+                                 .sync = parameters.sync_always ? Sync::kAlways : Sync::kNone,
+                                 .control_socket = true});
     if (!opened) return opened.error();
     store_ = *std::move(opened);
     return Status::Ok();
   }
 
-  Outcome Put(std::string_view key, std::string_view value) override {
-    const Status status = store_->Put(key, value);
-    return status.ok() ? Outcome::kDone : Fail(status.ToString());
-  }
-
-  Outcome Get(std::string_view key, std::string& value) override {
-    const Result<bool> found = store_->Get(key, value);
-    if (!found) return Fail(found.error().ToString());
-    return *found ? Outcome::kDone : Outcome::kMissing;
-  }
-
-  Outcome Delete(std::string_view key) override {
-    const Result<bool> found = store_->Delete(key);
-    if (!found) return Fail(found.error().ToString());
-    return *found ? Outcome::kDone : Outcome::kMissing;
+  Result<std::unique_ptr<PeerSession>> NewSession() override {
+    return std::make_unique<FreyjaSession>(*store_);
   }
 
   Status Close() override {
@@ -49,11 +82,15 @@ class FreyjaPeer final : public Peer {
 }  // namespace
 
 PeerKind FreyjaKind() {
-  return {.id = "freyja",
-          .title = "FreyjaDB",
-          .settings = "sync none; every value's CRC-32C verified on every get",
-          .durability = "process death: every write; power loss: the prefix last synced",
-          .make = [] { return std::make_unique<FreyjaPeer>(); }};
+  return {
+      .id = "freyja",
+      .title = "FreyjaDB",
+      .settings = "sync none; every value's CRC-32C verified on every get; MultiGet and WriteBatch",
+      .durability = "process death: every write; power loss: the prefix last synced",
+      .sync_always = "Sync::kAlways",
+      .survives_kill = true,
+      .hint_extension = ".hint",
+      .make = [] { return std::make_unique<FreyjaPeer>(); }};
 }
 
 }  // namespace freyja::bench

@@ -19,6 +19,12 @@ std::vector<PeerKind> BuiltPeers() {
   kinds.push_back(TkrzwAppendingKind());
   kinds.push_back(TkrzwInPlaceKind());
 #endif
+#ifdef FREYJA_BENCH_HAS_KYOTOCABINET
+  kinds.push_back(KyotoCabinetKind());
+#endif
+#ifdef FREYJA_BENCH_HAS_WIREDTIGER
+  kinds.push_back(WiredTigerKind());
+#endif
   kinds.push_back(LimitKind());
   kinds.push_back(GrowingLimitKind());
   return kinds;
@@ -37,6 +43,12 @@ std::vector<std::string> AbsentPeers() {
 #endif
 #ifndef FREYJA_BENCH_HAS_TKRZW
   lines.emplace_back("Tkrzw left out: built without libtkrzw-dev");
+#endif
+#ifndef FREYJA_BENCH_HAS_KYOTOCABINET
+  lines.emplace_back("Kyoto Cabinet left out: built without libkyotocabinet-dev");
+#endif
+#ifndef FREYJA_BENCH_HAS_WIREDTIGER
+  lines.emplace_back("WiredTiger left out: built without libwiredtiger-dev");
 #endif
   return lines;
 }

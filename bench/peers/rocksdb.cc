@@ -7,6 +7,7 @@
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
 #include <rocksdb/version.h>
+#include <rocksdb/write_batch.h>
 
 #include "../peer.h"
 
@@ -23,11 +24,72 @@ Status ToStatus(const rocksdb::Status& status) {
   return {StatusCode::kIoError, status.ToString()};
 }
 
+class RocksDbSession final : public PeerSession {
+ public:
+  RocksDbSession(rocksdb::DB& db, bool sync) : db_(db) { write_options_.sync = sync; }
+
+  Outcome Put(std::string_view key, std::string_view value) override {
+    return ToOutcome(db_.Put(write_options_, ToSlice(key), ToSlice(value)));
+  }
+
+  Outcome Get(std::string_view key, std::string& value) override {
+    const rocksdb::Status status = db_.Get(read_options_, ToSlice(key), &value);
+    return status.IsNotFound() ? Outcome::kMissing : ToOutcome(status);
+  }
+
+  Outcome Delete(std::string_view key) override {
+    return ToOutcome(db_.Delete(write_options_, ToSlice(key)));
+  }
+
+  Outcome MultiGet(std::span<const std::string_view> keys, std::span<Answer> answers) override {
+    slices_.clear();
+    for (const std::string_view key : keys) slices_.push_back(ToSlice(key));
+    values_.resize(std::max(values_.size(), keys.size()));
+    statuses_.resize(std::max(statuses_.size(), keys.size()));
+    db_.MultiGet(read_options_, db_.DefaultColumnFamily(), keys.size(), slices_.data(),
+                 values_.data(), statuses_.data());
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      answers[i].found = statuses_[i].ok();
+      if (answers[i].found) {
+        answers[i].value.assign(values_[i].data(), values_[i].size());
+      } else if (!statuses_[i].IsNotFound()) {
+        return Fail(statuses_[i].ToString());
+      }
+      values_[i].Reset();
+    }
+    return Outcome::kDone;
+  }
+
+  Outcome PutBatch(std::span<const KeyValue> entries) override {
+    batch_.Clear();
+    for (const KeyValue& entry : entries) {
+      const rocksdb::Status status = batch_.Put(ToSlice(entry.key), ToSlice(entry.value));
+      if (!status.ok()) return Fail(status.ToString());
+    }
+    return ToOutcome(db_.Write(write_options_, &batch_));
+  }
+
+ private:
+  Outcome ToOutcome(const rocksdb::Status& status) {
+    return status.ok() ? Outcome::kDone : Fail(status.ToString());
+  }
+
+  rocksdb::DB& db_;
+  rocksdb::WriteOptions write_options_;
+  const rocksdb::ReadOptions read_options_;
+  rocksdb::WriteBatch batch_;
+  std::vector<rocksdb::Slice> slices_;
+  std::vector<rocksdb::PinnableSlice> values_;
+  std::vector<rocksdb::Status> statuses_;
+};
+
 class RocksDbPeer final : public Peer {
  public:
   Status Open(const OpenParameters& parameters) override {
+    sync_ = parameters.sync_always;
+    cache_ = rocksdb::NewLRUCache(kBlockCacheBytes);
     rocksdb::BlockBasedTableOptions table;
-    table.block_cache = rocksdb::NewLRUCache(kBlockCacheBytes);
+    table.block_cache = cache_;
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
     rocksdb::Options options;
     options.create_if_missing = true;
@@ -39,20 +101,8 @@ class RocksDbPeer final : public Peer {
     return ToStatus(status);
   }
 
-  Outcome Put(std::string_view key, std::string_view value) override {
-    const rocksdb::Status status = db_->Put(write_options_, ToSlice(key), ToSlice(value));
-    return status.ok() ? Outcome::kDone : Fail(status.ToString());
-  }
-
-  Outcome Get(std::string_view key, std::string& value) override {
-    const rocksdb::Status status = db_->Get(read_options_, ToSlice(key), &value);
-    if (status.IsNotFound()) return Outcome::kMissing;
-    return status.ok() ? Outcome::kDone : Fail(status.ToString());
-  }
-
-  Outcome Delete(std::string_view key) override {
-    const rocksdb::Status status = db_->Delete(write_options_, ToSlice(key));
-    return status.ok() ? Outcome::kDone : Fail(status.ToString());
+  Result<std::unique_ptr<PeerSession>> NewSession() override {
+    return std::make_unique<RocksDbSession>(*db_, sync_);
   }
 
   Status Close() override {
@@ -61,10 +111,12 @@ class RocksDbPeer final : public Peer {
     return ToStatus(status);
   }
 
+  std::uint64_t CacheBytes() override { return cache_->GetUsage(); }
+
  private:
-  const rocksdb::WriteOptions write_options_;
-  const rocksdb::ReadOptions read_options_;
+  std::shared_ptr<rocksdb::Cache> cache_;
   std::unique_ptr<rocksdb::DB> db_;
+  bool sync_ = false;
 };
 
 }  // namespace
@@ -74,8 +126,10 @@ PeerKind RocksDbKind() {
           .title = fmt::format("RocksDB {}.{}.{}", ROCKSDB_MAJOR, ROCKSDB_MINOR, ROCKSDB_PATCH),
           .settings =
               "own defaults but a 2 GiB block cache, Bloom filters of 10 bits a key, no "
-              "compression",
+              "compression; MultiGet and WriteBatch",
           .durability = "process death: every write; power loss: the part of the log written back",
+          .sync_always = "WriteOptions::sync",
+          .survives_kill = true,
           .make = [] { return std::make_unique<RocksDbPeer>(); }};
 }
 
