@@ -27,10 +27,11 @@ struct CompactionLimits {
   std::chrono::microseconds latency_target{0};
 
   // Bytes on disk that the store may take, as a multiple of its live bytes (at least 1.1, of a
-  // store of at least four segments) or absolute. Compaction begins when eight segments' room is
-  // left (not before 90 % of the way there, nor after 98.5 %). When four are left (95 to 99 %) it
-  // runs at full speed, whatever the limits above; above the ceiling writers are slowed down as
-  // well, each write by at most max_write_delay. 0: no ceiling.
+  // store of at least four segments) or absolute. Compaction begins when there is room left
+  // for eight segments and a second's writes (not before 90 % of the way there, nor after 99.5 %).
+  // With half of that left (95 to 99.75 %) it runs at full speed, whatever the limits above; above
+  // the ceiling writers are slowed down as well, each write by at most max_write_delay. 0: no
+  // ceiling.
   double space_ceiling = 0;
   std::uint64_t bytes_ceiling = 0;
   std::chrono::microseconds max_write_delay{1000};

@@ -11,17 +11,18 @@ namespace freyja::compaction {
 
 namespace {
 
-// How far below a ceiling something begins: so many segments of room are left, within two shares
-// of the ceiling.
+// How far below a ceiling something begins: there is room left for so many segments and for what
+// is written in some time, within two shares of the ceiling.
 struct Margin {
   std::uint64_t segments = 0;
+  double seconds = 0;
   double first = 0;
   double last = 0;
 };
 // A step in progress holds up to four segments twice; beside that there must be room for what is
 // written until it is done.
-constexpr Margin kBeginsBelowCeiling = {.segments = 8, .first = 0.9, .last = 0.985};
-constexpr Margin kNearCeiling = {.segments = 4, .first = 0.95, .last = 0.99};
+constexpr Margin kBeginsBelowCeiling = {.segments = 8, .seconds = 1, .first = 0.9, .last = 0.995};
+constexpr Margin kNearCeiling = {.segments = 4, .seconds = 0.5, .first = 0.95, .last = 0.9975};
 constexpr double kDefaultDeadShare = 0.3;
 constexpr double kFullDelayAt = 1.1;  // times the ceiling
 constexpr double kLowestCeiling = 1.1;
@@ -48,10 +49,12 @@ double DeadShare(const Sight& sight) {
 
 // `share` of the ceiling is in use: is that within the margin?
 bool IsWithin(const Margin& margin, const Sight& sight, double share) {
+  const double room = static_cast<double>(margin.segments * sight.segment_bytes) +
+                      margin.seconds * static_cast<double>(sight.written_per_second);
   // disk_bytes / share is the ceiling in bytes.
-  const double room = share * static_cast<double>(margin.segments * sight.segment_bytes) /
-                      static_cast<double>(std::max<std::uint64_t>(sight.disk_bytes, 1));
-  return share >= std::clamp(1 - room, margin.first, margin.last);
+  const double room_share =
+      share * room / static_cast<double>(std::max<std::uint64_t>(sight.disk_bytes, 1));
+  return share >= std::clamp(1 - room_share, margin.first, margin.last);
 }
 
 // A ceiling on space says by itself how much may be dead, but where compaction has to wait for a
@@ -252,6 +255,17 @@ std::uint64_t RateController::Next(const CompactionLimits& limits, Pressure pres
     rate_ = std::min(fastest, Times(now, kUp));
   }
   return rate_ >= kFastest ? 0 : rate_;
+}
+
+std::uint64_t GrowthRate::Next(std::uint64_t total, std::chrono::steady_clock::time_point now) {
+  if (since_ && now - *since_ < kWindow) return rate_;
+  if (since_) {
+    const std::chrono::duration<double> time = now - *since_;
+    rate_ = static_cast<std::uint64_t>(static_cast<double>(total - total_) / time.count());
+  }
+  total_ = total;
+  since_ = now;
+  return rate_;
 }
 
 std::chrono::milliseconds Backoff::Grow() {

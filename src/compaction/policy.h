@@ -20,7 +20,8 @@ struct Sight {
   std::uint64_t retired_bytes = 0;   // of them, held by readers
   std::uint64_t free_disk_bytes = 0;
   std::uint64_t segment_bytes = 0;
-  bool expired_segment = false;  // a sealed segment whose last expiry is past
+  std::uint64_t written_per_second = 0;  // to the log, lately
+  bool expired_segment = false;          // a sealed segment whose last expiry is past
   std::uint32_t minute_of_day = 0;
 
   std::uint64_t dead_bytes() const { return dead_sealed_bytes + dead_log_bytes; }
@@ -84,6 +85,20 @@ class RateController {
 
  private:
   std::uint64_t rate_ = 0;  // 0: not slowed down
+};
+
+// How fast something grows, lately: over half a second or more.
+class GrowthRate {
+ public:
+  static constexpr std::chrono::milliseconds kWindow{500};
+
+  // A second. `total`: what it has grown to by `now`; neither ever falls.
+  std::uint64_t Next(std::uint64_t total, std::chrono::steady_clock::time_point now);
+
+ private:
+  std::uint64_t rate_ = 0;
+  std::uint64_t total_ = 0;
+  std::optional<std::chrono::steady_clock::time_point> since_;
 };
 
 // Waiting times that double from `first` to `cap`, until something succeeds.

@@ -210,7 +210,21 @@ TEST(DecideTest, ItBeginsWhenEightSegmentsRoomIsLeftBelowACeiling) {
   EXPECT_EQ(Decide({}, limits, sight).min_space_saving, 0);
 }
 
-TEST(DecideTest, ItBeginsWithin90And98PercentOfACeilingWhateverTheSegments) {
+TEST(DecideTest, ItBeginsSoonerTheFasterWritersAre) {
+  Sight sight = Healthy();
+  const CompactionLimits limits = BytesCeiling(1000 * kMiB);
+  sight.disk_bytes = 972 * kMiB;
+  sight.live_bytes = 800 * kMiB;
+  sight.written_per_second = 19 * kMiB;
+  EXPECT_EQ(Decide({}, limits, sight).trigger, Trigger::kNone);
+  sight.written_per_second = 21 * kMiB;
+  EXPECT_EQ(Decide({}, limits, sight).trigger, Trigger::kCeiling);
+  EXPECT_EQ(PressureOf(limits, sight), Pressure::kNone);
+  sight.written_per_second = 49 * kMiB;
+  EXPECT_EQ(PressureOf(limits, sight), Pressure::kNear);
+}
+
+TEST(DecideTest, ItBeginsWithin90And99PercentOfACeilingWhateverTheSegments) {
   Sight sight = Healthy();
   const auto begins_at = [&](std::uint64_t segment_bytes, std::uint64_t disk) {
     sight.segment_bytes = segment_bytes;
@@ -221,8 +235,8 @@ TEST(DecideTest, ItBeginsWithin90And98PercentOfACeilingWhateverTheSegments) {
   };
   EXPECT_FALSE(begins_at(64 * kMiB, 899 * kMiB));
   EXPECT_TRUE(begins_at(64 * kMiB, 901 * kMiB));
-  EXPECT_FALSE(begins_at(kMiB / 64, 984 * kMiB));
-  EXPECT_TRUE(begins_at(kMiB / 64, 986 * kMiB));
+  EXPECT_FALSE(begins_at(kMiB / 64, 994 * kMiB));
+  EXPECT_TRUE(begins_at(kMiB / 64, 996 * kMiB));
 }
 
 TEST(CeilingTest, IsNearWhenFourSegmentsRoomIsLeftAndExceededAboveIt) {
@@ -246,8 +260,8 @@ TEST(CeilingTest, IsNearWithin95And99PercentWhateverTheSegments) {
   };
   EXPECT_FALSE(near_from(64 * kMiB, 949 * kMiB));
   EXPECT_TRUE(near_from(64 * kMiB, 951 * kMiB));
-  EXPECT_FALSE(near_from(kMiB / 64, 989 * kMiB));
-  EXPECT_TRUE(near_from(kMiB / 64, 991 * kMiB));
+  EXPECT_FALSE(near_from(kMiB / 64, 997 * kMiB));
+  EXPECT_TRUE(near_from(kMiB / 64, 998 * kMiB));
 }
 
 TEST(CeilingTest, OnSpaceAmplificationCountsAStoreOfLessThanFourSegmentsAsFour) {
@@ -270,6 +284,17 @@ TEST(CeilingTest, SlowsWritersInProportionAndByAtMostWhatIsAllowed) {
   EXPECT_EQ(WriteDelay(limits, sight), microseconds(500));
   sight.disk_bytes = 500 * kMiB;
   EXPECT_EQ(WriteDelay(limits, sight), microseconds(1000));
+}
+
+TEST(GrowthRateTest, IsThatOfTheLastHalfSecondOrMore) {
+  GrowthRate growth;
+  std::chrono::steady_clock::time_point now;
+  EXPECT_EQ(growth.Next(5 * kMiB, now), 0u) << "nobody knows how long that took";
+  EXPECT_EQ(growth.Next(6 * kMiB, now += milliseconds(499)), 0u);
+  EXPECT_EQ(growth.Next(6 * kMiB, now += milliseconds(1)), 2 * kMiB);
+  EXPECT_EQ(growth.Next(60 * kMiB, now += milliseconds(100)), 2 * kMiB);
+  EXPECT_EQ(growth.Next(60 * kMiB, now += milliseconds(1900)), 27 * kMiB);
+  EXPECT_EQ(growth.Next(60 * kMiB, now += milliseconds(1000)), 0u);
 }
 
 TEST(RateControllerTest, WithoutATargetTheLimitIsTheRate) {

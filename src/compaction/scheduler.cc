@@ -197,7 +197,9 @@ Sight Scheduler::See() {
         info.dead_bytes;
   }
   KeepOnly(existing, vain_expired_);
-  sight.disk_bytes = store_.GetStats().disk_bytes;
+  const Stats stats = store_.GetStats();
+  sight.disk_bytes = stats.disk_bytes;
+  sight.written_per_second = writes_.Next(stats.log_bytes_written, Clock::now());
   sight.segment_bytes = store_.segment_bytes();
   sight.expired_segment = !ExpiredSegments().empty();
   const auto free = store_.directory().file_system().FreeSpace(store_.directory().path());

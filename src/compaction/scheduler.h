@@ -96,6 +96,7 @@ class Scheduler {
   std::set<std::uint64_t> job_expired_;   // segments that job_ takes because they have expired
   std::set<std::uint64_t> vain_expired_;  // those that gave nothing back to earlier ones
   RateController controller_;
+  GrowthRate writes_;
   Backoff failures_;
   Backoff idling_;
   Clock::time_point not_before_{};
