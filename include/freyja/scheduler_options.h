@@ -28,10 +28,10 @@ struct CompactionLimits {
 
   // Bytes on disk that the store may take, as a multiple of its live bytes (at least 1.1, of a
   // store of at least four segments) or absolute. Compaction begins when there is room left
-  // for eight segments and a second's writes (not before 90 % of the way there, nor after 99.5 %).
-  // With half of that left (95 to 99.75 %) it runs at full speed, whatever the limits above; above
-  // the ceiling writers are slowed down as well, each write by at most max_write_delay. 0: no
-  // ceiling.
+  // for eight segments and a second's writes (not before 85 % of the way there, nor after 99.5 %).
+  // With half of that left (90 to 99.75 %) it runs at full speed, whatever the limits above; above
+  // the ceiling writers are slowed down as well, each write by at most max_write_delay. What is
+  // in quarantine for an undo counts, and goes when the ceiling is near. 0: no ceiling.
   double space_ceiling = 0;
   std::uint64_t bytes_ceiling = 0;
   std::chrono::microseconds max_write_delay{1000};
@@ -43,9 +43,9 @@ struct SchedulerOptions {
   bool enabled = true;
 
   // Triggers; each is enough. None fires below one segment's worth of dead bytes, except
-  // free_disk_floor, which takes any gain.
-  // Of all record bytes, above 0; 1: off. Not set: 0.3, or off if there is a space ceiling and
-  // there are no windows.
+  // free_disk_floor and a ceiling that is close, which take any gain, and expired_records.
+  // Of all record bytes, above 0; 1: off. Not set: 0.3, or off as long as there is a space ceiling
+  // that the disk has room for and there are no windows.
   std::optional<double> dead_share = {};
   std::uint64_t dead_bytes = 0;       // 0: off
   std::uint64_t free_disk_floor = 0;  // bytes free on the file system; 0: off
@@ -55,8 +55,9 @@ struct SchedulerOptions {
 
   // Outside the windows only a ceiling or the floor makes it run. None: always.
   std::vector<DayWindow> windows = {};
-  // How often it looks. Each look is put off by up to `jitter`, so that many stores on one
-  // machine do not look, and work, at the same moment.
+  // How often it looks if there is no other reason to: a job that has ended or failed, writes
+  // below a ceiling. Each look is put off by up to `jitter`, so that many stores on one machine do
+  // not look, and work, at the same moment.
   std::chrono::milliseconds interval{1000};
   std::chrono::milliseconds jitter{250};
 

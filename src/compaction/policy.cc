@@ -21,8 +21,9 @@ struct Margin {
 };
 // A step in progress holds up to four segments twice; beside that there must be room for what is
 // written until it is done.
-constexpr Margin kBeginsBelowCeiling = {.segments = 8, .seconds = 1, .first = 0.9, .last = 0.995};
-constexpr Margin kNearCeiling = {.segments = 4, .seconds = 0.5, .first = 0.95, .last = 0.9975};
+constexpr Margin kBeginsBelowCeiling = {.segments = 8, .seconds = 1, .first = 0.85, .last = 0.995};
+constexpr Margin kNearCeiling = {.segments = 4, .seconds = 0.5, .first = 0.9, .last = 0.9975};
+constexpr std::uint64_t kSegmentsPerStep = 4;
 constexpr double kDefaultDeadShare = 0.3;
 constexpr double kFullDelayAt = 1.1;  // times the ceiling
 constexpr double kLowestCeiling = 1.1;
@@ -57,11 +58,24 @@ bool IsWithin(const Margin& margin, const Sight& sight, double share) {
   return share >= std::clamp(1 - room_share, margin.first, margin.last);
 }
 
-// A ceiling on space says by itself how much may be dead, but where compaction has to wait for a
-// window there should be room below it.
-double DeadShareTrigger(const SchedulerOptions& options, const CompactionLimits& limits) {
-  const bool is_implied = limits.space_ceiling != 0 && options.windows.empty();
+// A ceiling on space says by itself how much may be dead. But where compaction has to wait for a
+// window there should be room below it, and the disk may be full before it is reached.
+double DeadShareTrigger(const SchedulerOptions& options, const CompactionLimits& limits,
+                        const Sight& sight) {
+  const std::uint64_t ceiling = CeilingBytes(limits, sight).value_or(0);
+  const std::uint64_t room = ceiling - std::min(ceiling, sight.disk_bytes);
+  const std::uint64_t margin = kBeginsBelowCeiling.segments * sight.segment_bytes;
+  const bool fits = sight.free_disk_bytes >= margin && sight.free_disk_bytes - margin >= room;
+  const bool is_implied = limits.space_ceiling != 0 && options.windows.empty() && fits;
   return options.dead_share.value_or(is_implied ? 1 : kDefaultDeadShare);
+}
+
+std::uint64_t InputOfStep(const CompactionLimits& limits, const Sight& sight) {
+  const std::uint64_t most = kSegmentsPerStep * sight.segment_bytes;
+  const auto ceiling = CeilingBytes(limits, sight);
+  // Above it what counts is how soon it is below again.
+  if (!ceiling || sight.disk_bytes > *ceiling) return most;
+  return std::clamp(*ceiling - sight.disk_bytes, sight.segment_bytes, most);
 }
 
 Decision Run(Trigger trigger, const Sight& sight, std::string reason) {
@@ -71,6 +85,10 @@ Decision Run(Trigger trigger, const Sight& sight, std::string reason) {
           .min_space_saving = kWorthIt};
 }
 
+std::string CeilingText(const CompactionLimits& limits, const Sight& sight) {
+  return Percent(CeilingShare(limits, sight)) + " of the space ceiling in use";
+}
+
 Decision Rest(std::string reason) { return {.reason = std::move(reason)}; }
 
 // Any gain is worth it then.
@@ -78,8 +96,7 @@ std::optional<Decision> WhereSpaceIsShort(const SchedulerOptions& options,
                                           const CompactionLimits& limits, const Sight& sight) {
   std::optional<Decision> decision;
   if (PressureOf(limits, sight) != Pressure::kNone) {
-    decision = Run(Trigger::kCeiling, sight,
-                   Percent(CeilingShare(limits, sight)) + " of the space ceiling in use");
+    decision = Run(Trigger::kCeiling, sight, CeilingText(limits, sight));
   } else if (sight.free_disk_bytes < options.free_disk_floor) {
     decision =
         Run(Trigger::kFreeDisk, sight,
@@ -90,20 +107,63 @@ std::optional<Decision> WhereSpaceIsShort(const SchedulerOptions& options,
   return decision;
 }
 
+Decision Choose(const SchedulerOptions& options, const CompactionLimits& limits,
+                const Sight& sight) {
+  // What readers hold would only grow, above a ceiling, too: nothing comes back before they close.
+  if (ReadersHoldTooMuch(sight)) {
+    return Rest("readers hold " + std::to_string(sight.retired_bytes) +
+                " bytes of segments that were compacted; no more until they close");
+  }
+  const bool has_expired = options.expired_records && sight.expired_segment;
+  std::optional<Decision> pressed;
+  if (sight.dead_bytes() != 0 || has_expired) pressed = WhereSpaceIsShort(options, limits, sight);
+  if (!pressed && !InWindow(options.windows, sight.minute_of_day))
+    return Rest("outside the windows of the day");
+  // Short of space as well: nothing gives back more for less.
+  if (has_expired) {
+    Decision decision = Run(Trigger::kExpired, sight, "records have expired");
+    if (pressed) decision.reason = pressed->reason + "; " + decision.reason;
+    decision.seal_active = false;
+    decision.min_space_saving = 0;
+    decision.expired_only = true;
+    return decision;
+  }
+  if (pressed) return *std::move(pressed);
+  if (sight.dead_bytes() < sight.segment_bytes) return Rest("less than a segment's worth is dead");
+  if (!CeilingIsFar(limits, sight))
+    return Run(Trigger::kCeiling, sight, CeilingText(limits, sight));
+  const double dead_share = DeadShareTrigger(options, limits, sight);
+  if (dead_share < 1 && DeadShare(sight) >= dead_share) {
+    return Run(Trigger::kDeadShare, sight,
+               Percent(DeadShare(sight)) + " of all record bytes are dead");
+  }
+  if (options.dead_bytes != 0 && sight.dead_bytes() >= options.dead_bytes) {
+    return Run(Trigger::kDeadBytes, sight, std::to_string(sight.dead_bytes()) + " bytes are dead");
+  }
+  return Rest("below every threshold: " + Percent(DeadShare(sight)) + " dead");
+}
+
 }  // namespace
 
-double CeilingShare(const CompactionLimits& limits, const Sight& sight) {
-  double share = 0;
-  if (limits.bytes_ceiling != 0) {
-    share = static_cast<double>(sight.disk_bytes) / static_cast<double>(limits.bytes_ceiling);
-  }
+std::optional<std::uint64_t> CeilingBytes(const CompactionLimits& limits, const Sight& sight) {
+  std::optional<std::uint64_t> ceiling;
+  if (limits.bytes_ceiling != 0) ceiling = limits.bytes_ceiling;
   // A store of a few segments is mostly its active one.
   const std::uint64_t live = std::max(sight.live_bytes, 4 * sight.segment_bytes);
   if (limits.space_ceiling != 0 && live != 0) {
-    share = std::max(share, static_cast<double>(sight.disk_bytes) /
-                                (limits.space_ceiling * static_cast<double>(live)));
+    const std::uint64_t bytes = Times(live, limits.space_ceiling);
+    ceiling = std::min(ceiling.value_or(bytes), bytes);
   }
-  return share;
+  return ceiling;
+}
+
+double CeilingShare(const CompactionLimits& limits, const Sight& sight) {
+  const auto ceiling = CeilingBytes(limits, sight);
+  return ceiling ? static_cast<double>(sight.disk_bytes) / static_cast<double>(*ceiling) : 0;
+}
+
+bool CeilingIsFar(const CompactionLimits& limits, const Sight& sight) {
+  return !IsWithin(kBeginsBelowCeiling, sight, CeilingShare(limits, sight));
 }
 
 Pressure PressureOf(const CompactionLimits& limits, const Sight& sight) {
@@ -135,40 +195,9 @@ bool InWindow(const std::vector<DayWindow>& windows, std::uint32_t minute_of_day
 
 Decision Decide(const SchedulerOptions& options, const CompactionLimits& limits,
                 const Sight& sight) {
-  // What readers hold would only grow, above a ceiling, too: nothing comes back before they close.
-  if (ReadersHoldTooMuch(sight)) {
-    return Rest("readers hold " + std::to_string(sight.retired_bytes) +
-                " bytes of segments that were compacted; no more until they close");
-  }
-  const bool has_expired = options.expired_records && sight.expired_segment;
-  std::optional<Decision> pressed;
-  if (sight.dead_bytes() != 0 || has_expired) pressed = WhereSpaceIsShort(options, limits, sight);
-  if (!pressed && !InWindow(options.windows, sight.minute_of_day))
-    return Rest("outside the windows of the day");
-  // Short of space as well: nothing gives back more for less.
-  if (has_expired) {
-    Decision decision = Run(Trigger::kExpired, sight, "records have expired");
-    if (pressed) decision.reason = pressed->reason + "; " + decision.reason;
-    decision.seal_active = false;
-    decision.min_space_saving = 0;
-    decision.expired_only = true;
-    return decision;
-  }
-  if (pressed) return *std::move(pressed);
-  if (sight.dead_bytes() < sight.segment_bytes) return Rest("less than a segment's worth is dead");
-  if (const double share = CeilingShare(limits, sight);
-      IsWithin(kBeginsBelowCeiling, sight, share)) {
-    return Run(Trigger::kCeiling, sight, Percent(share) + " of the space ceiling in use");
-  }
-  const double dead_share = DeadShareTrigger(options, limits);
-  if (dead_share < 1 && DeadShare(sight) >= dead_share) {
-    return Run(Trigger::kDeadShare, sight,
-               Percent(DeadShare(sight)) + " of all record bytes are dead");
-  }
-  if (options.dead_bytes != 0 && sight.dead_bytes() >= options.dead_bytes) {
-    return Run(Trigger::kDeadBytes, sight, std::to_string(sight.dead_bytes()) + " bytes are dead");
-  }
-  return Rest("below every threshold: " + Percent(DeadShare(sight)) + " dead");
+  Decision decision = Choose(options, limits, sight);
+  decision.max_input_bytes = InputOfStep(limits, sight);
+  return decision;
 }
 
 Status CheckLimits(const CompactionLimits& limits) {

@@ -42,15 +42,21 @@ struct Decision {
   bool seal_active = false;  // most of the garbage is in the log
   // A segment must save this share to be taken.
   double min_space_saving = 0;
+  // Of a step: four segments, or fewer, but at least one, if their outputs might pass a ceiling.
+  std::uint64_t max_input_bytes = 0;
   bool expired_only = false;  // take the segments that have expired
 };
 
 // What is to be done about the ceilings.
 enum class Pressure : std::uint8_t { kNone, kNear, kAbove };
 
-// Bytes on disk as a share of the nearest ceiling; 0 if there is none.
+// The lowest ceiling, in bytes on disk; empty if there is none.
+std::optional<std::uint64_t> CeilingBytes(const CompactionLimits& limits, const Sight& sight);
+// Bytes on disk as a share of the lowest ceiling; 0 if there is none.
 double CeilingShare(const CompactionLimits& limits, const Sight& sight);
 Pressure PressureOf(const CompactionLimits& limits, const Sight& sight);
+// So far below that it takes no compaction to stay there.
+bool CeilingIsFar(const CompactionLimits& limits, const Sight& sight);
 // Each write is delayed by this while the pressure is kAbove: the whole of
 // max_write_delay a tenth above the ceiling, and in proportion below that.
 std::chrono::microseconds WriteDelay(const CompactionLimits& limits, const Sight& sight);

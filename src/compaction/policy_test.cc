@@ -197,6 +197,33 @@ TEST(DecideTest, WithASpaceCeilingTheDeadShareIsOffUnlessItIsSetOrThereAreWindow
   EXPECT_EQ(Decide(windows, limits, sight).trigger, Trigger::kDeadShare);
 }
 
+TEST(DecideTest, TheDeadShareIsOnIfTheDiskIsFullBeforeTheSpaceCeilingIsReached) {
+  Sight sight = Healthy();
+  sight.dead_sealed_bytes = 60 * kMiB;
+  sight.disk_bytes = 152 * kMiB;
+  const CompactionLimits limits = Limits([](CompactionLimits& l) { l.space_ceiling = 2; });
+  sight.free_disk_bytes = 36 * kMiB;  // the ceiling is 28 away
+  EXPECT_EQ(Decide({}, limits, sight).trigger, Trigger::kNone);
+  sight.free_disk_bytes = 35 * kMiB;
+  EXPECT_EQ(Decide({}, limits, sight).trigger, Trigger::kDeadShare);
+  sight.free_disk_bytes = 0;
+  EXPECT_EQ(Decide({}, limits, sight).trigger, Trigger::kDeadShare);
+}
+
+TEST(DecideTest, AStepTakesFourSegmentsOrWhatFitsTwiceBelowACeiling) {
+  Sight sight = Healthy();
+  const CompactionLimits limits = BytesCeiling(100 * kMiB);
+  EXPECT_EQ(Decide({}, {}, sight).max_input_bytes, 4 * kMiB);
+  sight.disk_bytes = 92 * kMiB;
+  EXPECT_EQ(Decide({}, limits, sight).max_input_bytes, 4 * kMiB);
+  sight.disk_bytes = 98 * kMiB;
+  EXPECT_EQ(Decide({}, limits, sight).max_input_bytes, 2 * kMiB);
+  sight.disk_bytes = 100 * kMiB;
+  EXPECT_EQ(Decide({}, limits, sight).max_input_bytes, kMiB);
+  sight.disk_bytes = 101 * kMiB;
+  EXPECT_EQ(Decide({}, limits, sight).max_input_bytes, 4 * kMiB) << "what counts is speed";
+}
+
 TEST(DecideTest, ItBeginsWhenEightSegmentsRoomIsLeftBelowACeiling) {
   Sight sight = Healthy();
   const CompactionLimits limits = BytesCeiling(100 * kMiB);
@@ -224,7 +251,7 @@ TEST(DecideTest, ItBeginsSoonerTheFasterWritersAre) {
   EXPECT_EQ(PressureOf(limits, sight), Pressure::kNear);
 }
 
-TEST(DecideTest, ItBeginsWithin90And99PercentOfACeilingWhateverTheSegments) {
+TEST(DecideTest, ItBeginsWithin85And99PercentOfACeilingWhateverTheSegments) {
   Sight sight = Healthy();
   const auto begins_at = [&](std::uint64_t segment_bytes, std::uint64_t disk) {
     sight.segment_bytes = segment_bytes;
@@ -233,8 +260,8 @@ TEST(DecideTest, ItBeginsWithin90And99PercentOfACeilingWhateverTheSegments) {
     sight.live_bytes = 800 * kMiB;
     return Decide({}, BytesCeiling(1000 * kMiB), sight).trigger == Trigger::kCeiling;
   };
-  EXPECT_FALSE(begins_at(64 * kMiB, 899 * kMiB));
-  EXPECT_TRUE(begins_at(64 * kMiB, 901 * kMiB));
+  EXPECT_FALSE(begins_at(64 * kMiB, 849 * kMiB));
+  EXPECT_TRUE(begins_at(64 * kMiB, 851 * kMiB));
   EXPECT_FALSE(begins_at(kMiB / 64, 994 * kMiB));
   EXPECT_TRUE(begins_at(kMiB / 64, 996 * kMiB));
 }
@@ -251,15 +278,15 @@ TEST(CeilingTest, IsNearWhenFourSegmentsRoomIsLeftAndExceededAboveIt) {
   EXPECT_EQ(PressureOf({}, sight), Pressure::kNone);
 }
 
-TEST(CeilingTest, IsNearWithin95And99PercentWhateverTheSegments) {
+TEST(CeilingTest, IsNearWithin90And99PercentWhateverTheSegments) {
   Sight sight = Healthy();
   const auto near_from = [&](std::uint64_t segment_bytes, std::uint64_t disk) {
     sight.segment_bytes = segment_bytes;
     sight.disk_bytes = disk;
     return PressureOf(BytesCeiling(1000 * kMiB), sight) == Pressure::kNear;
   };
-  EXPECT_FALSE(near_from(64 * kMiB, 949 * kMiB));
-  EXPECT_TRUE(near_from(64 * kMiB, 951 * kMiB));
+  EXPECT_FALSE(near_from(64 * kMiB, 899 * kMiB));
+  EXPECT_TRUE(near_from(64 * kMiB, 901 * kMiB));
   EXPECT_FALSE(near_from(kMiB / 64, 997 * kMiB));
   EXPECT_TRUE(near_from(kMiB / 64, 998 * kMiB));
 }

@@ -12,16 +12,18 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr milliseconds kWhileAJobRuns{100};
+constexpr milliseconds kTick{100};
 constexpr milliseconds kWhenSpaceIsShort{1000};
-// Share of a ceiling from which fast writers could pass it between two looks.
-constexpr double kWatchedFrom = 0.9;
+// Share of a ceiling from which a segment's worth of writes is too much between two looks.
+constexpr double kCloseFrom = 0.8;
+constexpr milliseconds kLongestNap = std::chrono::hours(1);
 // Too few samples say little about the 99th percentile, but more do not come for ever: after a
 // while those that are there must do, and a store without any has nobody to be slowed down.
 constexpr std::uint64_t kFewestSamples = 50;
 constexpr milliseconds kWithFewSamples{5000};
 constexpr milliseconds kWithoutSamples{1000};
-constexpr std::uint64_t kSegmentsPerStep = 4;
+// A step that gave back less than this share of its input is not followed at once.
+constexpr std::int64_t kLittleGain = 32;
 constexpr std::size_t kMostExpiredAtOnce = 16;
 
 // Segments that were being compacted when they expired are gone; nobody asks for them again.
@@ -128,12 +130,14 @@ void Scheduler::Delay(std::uint32_t microseconds) {
 void Scheduler::Run() {
   for (;;) {
     const milliseconds nap = NapTime();
+    bool woken = false;
     {
       base::MutexLock lock(mutex_);
       if (!stopped_ && !woken_) changed_.WaitFor(mutex_, nap);
       if (stopped_) return;
-      woken_ = false;
+      woken = std::exchange(woken_, false);
     }
+    if (!woken && !IsDue()) continue;
     try {
       Look();
     } catch (const std::exception&) {
@@ -143,19 +147,49 @@ void Scheduler::Run() {
   }
 }
 
-milliseconds Scheduler::NapTime() {
-  if (jobs_.busy()) return kWhileAJobRuns;
-  if (looks_often_) return std::min(kWhileAJobRuns, options_.interval);
+milliseconds Scheduler::NapTime() const {
+  if (jobs_.busy()) return kTick;
+  const auto rest = std::chrono::ceil<milliseconds>(due_ - Clock::now());
+  return std::clamp(rest, milliseconds(0), watches_ceiling_ ? kTick : kLongestNap);
+}
+
+bool Scheduler::IsDue() const {
+  if (jobs_.busy() || Clock::now() >= due_) return true;
+  if (!watches_ceiling_) return false;
+  const engine::Log& log = store_.log();
+  return log.rolls() != seen_rolls_ || (is_close_ && log.appended() != seen_appended_);
+}
+
+// An hour's interval is none for what can be done sooner.
+void Scheduler::SetDue(const Sight& sight) {
   const auto jitter = static_cast<std::uint64_t>(options_.jitter.count());
-  return options_.interval +
+  const auto now = Clock::now();
+  due_ = now + options_.interval +
          milliseconds(jitter == 0 ? 0 : store_.random().Next64() % (jitter + 1));
+  if (not_before_ > now) due_ = std::min(due_, not_before_);
+  // Readers leave soon, for the most part.
+  const bool waits_for_readers = ReadersHoldTooMuch(sight);
+  if (waits_for_readers && !std::exchange(waits_for_readers_, waits_for_readers)) {
+    due_ = std::min(due_, now + kTick);
+  }
+  waits_for_readers_ = waits_for_readers;
 }
 
 void Scheduler::Look() {
+  seen_rolls_ = store_.log().rolls();
+  seen_appended_ = store_.log().appended();
+  due_ = Clock::now() + options_.interval;  // should anything below throw
   // So that what nobody holds any more is not taken for held.
   store_.reaper().Collect();
   const Sight sight = See();
-  Steer(sight);
+  // A short job may be over already; operations beside it count all the same.
+  Steer(sight, job_ != nullptr || jobs_.busy());
+  Act(sight);
+  latencies_.set_compacting(job_ != nullptr || jobs_.busy());
+  SetDue(sight);
+}
+
+void Scheduler::Act(const Sight& sight) {
   TakeOutcome();
   if (job_ != nullptr || jobs_.busy() || !store_.CheckWritable().ok()) return;
   if (jobs_.throttle().paused()) return SetReason("paused");
@@ -220,33 +254,40 @@ std::vector<std::uint64_t> Scheduler::ExpiredSegments() const {
 
 // --- How fast -------------------------------------------------------------------------
 
-void Scheduler::Steer(const Sight& sight) {
+void Scheduler::Steer(const Sight& sight, bool compacting) {
   const CompactionLimits limits = this->limits();
-  const bool compacting = jobs_.busy();
-  latencies_.set_compacting(compacting);
-  looks_often_ = CeilingShare(limits, sight) >= kWatchedFrom || ReadersHoldTooMuch(sight);
+  watches_ceiling_ = CeilingBytes(limits, sight).has_value();
+  is_close_ = CeilingShare(limits, sight) >= kCloseFrom;
   const Pressure pressure = PressureOf(limits, sight);
   write_delay_us_.store(static_cast<std::uint32_t>(WriteDelay(limits, sight).count()));
+  if (CeilingIsFar(limits, sight)) told_pressure_ = Pressure::kNone;
   TellPressure(pressure, sight);
   if (pressure != Pressure::kNone) MakeRoom();
   // Also while no job runs, so that the next one does not begin at the rate of another day.
   TellRate(controller_.Next(limits, pressure, ForegroundP99(compacting)));
 }
 
-// Of the operations since it was last known; 0 where there are next to none. Empty: not known yet.
+// Of the operations beside jobs since it was last known, those of earlier short jobs included; 0
+// where there are next to none. Empty: not known yet, or no job runs.
 std::optional<std::chrono::nanoseconds> Scheduler::ForegroundP99(bool compacting) {
   engine::LatencyCounts now = latencies_.Counts(engine::LatencySampler::Kind::kRead, true);
   now.Add(latencies_.Counts(engine::LatencySampler::Kind::kWrite, true));
   const engine::LatencyCounts window = now.Since(seen_latencies_);
-  const auto age = Clock::now() - latencies_seen_at_;
+  const auto time = Clock::now();
+  const auto forget = [&] {
+    seen_latencies_ = now;
+    latencies_seen_at_ = time;
+  };
+  if (!compacting) {
+    if (time - compacted_at_ >= kWithFewSamples) forget();
+    return std::nullopt;
+  }
+  compacted_at_ = time;
+  const auto age = time - latencies_seen_at_;
   const bool known = window.samples >= kFewestSamples ||
                      age >= (window.samples == 0 ? kWithoutSamples : kWithFewSamples);
-  if (compacting && !known) return std::nullopt;
-  if (!compacting || window.samples != 0) {
-    seen_latencies_ = now;
-    latencies_seen_at_ = Clock::now();
-  }
-  if (!compacting) return std::nullopt;
+  if (!known) return std::nullopt;
+  if (window.samples != 0) forget();
   return window.Quantile(0.99);
 }
 
@@ -268,9 +309,11 @@ void Scheduler::TellRate(std::uint64_t rate) {
 }
 
 void Scheduler::TellPressure(Pressure pressure, const Sight& sight) {
-  const Pressure before = std::exchange(pressure_, pressure);
+  pressure_ = pressure;
   if (pressure != Pressure::kAbove) told_unmet_ = false;
-  if (pressure == before || pressure == Pressure::kNone) return;
+  // It may cross a limit many times a second; only what is worse than before is news.
+  if (pressure <= told_pressure_) return;
+  told_pressure_ = pressure;
   const std::string bytes = std::to_string(sight.disk_bytes) + " bytes on disk, " +
                             std::to_string(sight.live_bytes) + " of them live: ";
   Tell(CompactionEventType::kEscalated,
@@ -285,7 +328,7 @@ void Scheduler::Start(const Decision& decision) {
   HotSwapConfig config;
   config.min_space_saving = decision.min_space_saving;
   config.seal_active = decision.seal_active;
-  config.max_input_bytes = kSegmentsPerStep * store_.segment_bytes();
+  config.max_input_bytes = decision.max_input_bytes;
   config.step_bytes = config.max_input_bytes;
   config.combine_small = true;
   config.reason = decision.reason;
@@ -324,6 +367,11 @@ void Scheduler::TakeOutcome() {
     return NothingToGain(*job, (*outcome)->reason);
   }
   idling_.Reset();
+  // Whatever held it off, something can be done.
+  const CompactionReport& report = **outcome;
+  const bool gave_little =
+      report.space_saved < static_cast<std::int64_t>(report.bytes_before) / kLittleGain;
+  not_before_ = gave_little ? Clock::now() + kTick : Clock::time_point{};
   base::MutexLock lock(mutex_);
   held_off_until_.reset();
 }

@@ -22,9 +22,10 @@
 namespace freyja::compaction {
 
 // Looks at the store every interval, when a job has ended, and ten times a second while one runs:
-// whoever started it, its rate follows the limits. Its own jobs are one step long, so that each
-// look decides about a few segments only. What to do is decided in policy.h; which segments, by the
-// planner.
+// whoever started it, its rate follows the limits. Below a ceiling it looks as often whenever the
+// log has rolled or, close to the ceiling, has grown at all. Its own jobs are one step long, so
+// that each look decides about a few segments only. What to do is decided in policy.h; which
+// segments, by the planner.
 //
 // Thread safety: all members may be called from any thread.
 class Scheduler {
@@ -66,10 +67,13 @@ class Scheduler {
   };
 
   void Run() FREYJA_EXCLUDES(mutex_);
-  std::chrono::milliseconds NapTime();
+  std::chrono::milliseconds NapTime() const;
+  bool IsDue() const;
+  void SetDue(const Sight& sight);
   void Look();
+  void Act(const Sight& sight);
   Sight See();
-  void Steer(const Sight& sight);
+  void Steer(const Sight& sight, bool compacting);
   void MakeRoom();
   std::optional<std::chrono::nanoseconds> ForegroundP99(bool compacting);
   void TellPressure(Pressure pressure, const Sight& sight);
@@ -100,12 +104,19 @@ class Scheduler {
   Backoff failures_;
   Backoff idling_;
   Clock::time_point not_before_{};
+  Clock::time_point due_{};         // the next look, whatever happens
+  bool watches_ceiling_ = false;    // there is one
+  bool is_close_ = false;           // to the ceiling
+  bool waits_for_readers_ = false;  // as the last look did
+  std::uint64_t seen_rolls_ = 0;    // of the log, at the last look
+  std::uint64_t seen_appended_ = 0;
   Attempt attempt_;              // job_'s
   std::optional<Attempt> vain_;  // the last one, if nothing was to gain
   engine::LatencyCounts seen_latencies_;
   Clock::time_point latencies_seen_at_{};
+  Clock::time_point compacted_at_{};  // a job was seen
   Pressure pressure_ = Pressure::kNone;
-  bool looks_often_ = false;  // a ceiling is close, or readers are waited for
+  Pressure told_pressure_ = Pressure::kNone;  // until the ceiling is far again
   bool told_unmet_ = false;
 
   std::atomic<std::uint32_t> write_delay_us_{0};
