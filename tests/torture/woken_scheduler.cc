@@ -18,7 +18,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kPoll{1};
 constexpr std::chrono::seconds kDeadline{60};  // on a machine that does much else
 // Longer than it takes to see why a job has failed before the next look tries again.
-constexpr milliseconds kBackoff{10};
+constexpr milliseconds kBackoff{50};
 constexpr int kPollsPerCall = 25;
 // By then it has acted on what it saw at the first call, if it was going to.
 constexpr int kEnoughCalls = 3;
@@ -128,7 +128,13 @@ SchedulerRun LetSchedulerRun(KVStore& store, std::uint64_t most_failures) {
     if (!acted) return waker.Result("the scheduler does not compact");
     const Stats after = store.GetStats();
     if (waker.Failed(after) != failed) {
-      const bool told = waker.Until([](const Stats& now, int) { return TellsOfFailure(now); });
+      bool told = false;
+      const auto told_or_tried_again = [&](const Stats& now, int) {
+        told = TellsOfFailure(now);
+        return told || waker.Failed(now) != waker.Failed(after) ||
+               waker.Completed(now) != waker.Completed(after);
+      };
+      waker.Until(told_or_tried_again);
       if (!told) return waker.Result("the scheduler forgets a failure");
       if (waker.Failed(after) >= most_failures) return waker.Result("");
     } else if (waker.Completed(after) == completed) {
@@ -141,7 +147,7 @@ SchedulerRun LetSchedulerMakeRoom(KVStore& store) {
   Waker waker(store);
   HotSwapCompactor compactor(store);
   CompactionLimits limits = compactor.limits();
-  limits.bytes_ceiling = store.GetStats().disk_bytes - 1;
+  limits.bytes_ceiling = 1;
   const std::set<std::uint64_t> kept = InQuarantine(store);
   const Status lowered = compactor.SetLimits(limits);
   const bool made = waker.Until([&](const Stats& now, int calls) {

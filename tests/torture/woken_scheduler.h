@@ -15,7 +15,7 @@ namespace freyja::torture {
 SchedulerOptions WokenOptions();
 
 struct SchedulerRun {
-  std::uint64_t completed = 0;  // jobs that replaced segments
+  std::uint64_t completed = 0;  // hot swaps
   std::uint64_t failed = 0;
   bool rotated = false;  // the segment that was active is appended to no more
   // Empty, or: what it should have done and did not.
@@ -27,8 +27,8 @@ struct SchedulerRun {
 // else may write or compact meanwhile.
 SchedulerRun LetSchedulerRun(KVStore& store, std::uint64_t most_failures);
 
-// Lowers the ceiling to a byte below what is on disk, until what is in quarantine now has been
-// given up. What the scheduler replaces meanwhile may take its place.
+// Sets a ceiling that can't be met, until what is in quarantine now has been given up. What the
+// scheduler replaces meanwhile may take its place.
 SchedulerRun LetSchedulerMakeRoom(KVStore& store);
 
 }  // namespace freyja::torture

@@ -16,6 +16,7 @@
 #include "torture/crash_states/examiner.h"
 #include "torture/crash_states/image_set.h"
 #include "torture/crash_states/oracle.h"
+#include "torture/crash_states/workloads.h"
 #include "torture/crash_states/world.h"
 
 namespace freyja::torture {
@@ -183,6 +184,20 @@ TEST(ImageSetTest, RemembersEachHashOnce) {
 }
 
 // --- The scheduler in a workload ------------------------------------------------------
+
+TEST(ScheduledWorkloadTest, TheSchedulerSealsTheActiveSegmentAndCompacts) {
+  int scheduled = 0;
+  for (const Workload& workload : Workloads()) {
+    if (!workload.name.starts_with("scheduled")) continue;
+    ++scheduled;
+    World world(Sync::kNone, support::TestSeed(1));
+    workload.run(world);
+    EXPECT_EQ(world.problem(), "") << workload.name;
+    EXPECT_EQ(world.rotations(), 1u) << workload.name;
+    EXPECT_GT(world.swaps(), 0u) << workload.name;
+  }
+  EXPECT_EQ(scheduled, 2);
+}
 
 TEST(ScheduledWorkloadTest, ASchedulerThatDoesNotDoWhatIsExpectedIsFound) {
   World world(Sync::kNone, 1);

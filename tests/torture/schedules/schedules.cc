@@ -56,8 +56,8 @@ void SayWhatIsNotModelled(Report& report) {
       "at every lock) only, and memory is sequentially consistent there; what weaker memory "
       "could do to epochs and slots is checked on models (tests/models)");
   report.NotModelled(
-      "schedules: the maintenance and listener threads don't run; what they do is done by the "
-      "set-up and by the compacting thread");
+      "schedules: the maintenance, scheduler, job and listener threads don't run; what they do is "
+      "done by the set-up and by the compacting thread");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <iostream>
 #include <memory>
 #include <thread>
@@ -37,10 +38,13 @@ class SabotageTest : public ::testing::Test {
  protected:
   static constexpr std::uint32_t kKeys = 384;
 
-  SabotageTest() {
+  SabotageTest() { Open(/*scheduled=*/false); }
+
+  void Open(bool scheduled) {
     Options options;
     options.create_if_missing = true;
-    options.scheduler.enabled = false;
+    options.scheduler.enabled = scheduled;
+    options.scheduler.interval = std::chrono::milliseconds(1);
     options.segment_bytes = 32 << 10;
     auto store = api::OpenStore("/store", options,
                                 {.file_system = std::make_shared<io::MemoryFileSystem>(),
@@ -73,6 +77,14 @@ TEST_F(SabotageTest, OldVersionsThatComeBackAreFound) {
     EXPECT_TRUE(store_->Put(testing::KeyOf(key), testing::MakeVersionedValue(key, 1)).ok());
   });
   EXPECT_NE(report_.Problems().find("stale: "), std::string::npos) << report_.Problems();
+}
+
+TEST_F(SabotageTest, KeysThatVanishWhileTheSchedulerCompactsAreFound) {
+  Open(/*scheduled=*/true);
+  RunAgainst(
+      [&](std::uint32_t key) { EXPECT_TRUE(store_->Delete(testing::KeyOf(key)).has_value()); });
+  EXPECT_NE(report_.Problems().find("missed: "), std::string::npos) << report_.Problems();
+  EXPECT_EQ(report_.figure("swaps"), report_.figure("swaps_scheduled"));
 }
 
 TEST_F(SabotageTest, KeysThatVanishAreFound) {
