@@ -55,6 +55,7 @@ Scheduler::~Scheduler() {
 
 Status Scheduler::Start() {
   base::MutexLock lock(mutex_);
+  SetDue();
   try {
     thread_ = std::thread([this] { Run(); });
   } catch (const std::system_error&) {
@@ -160,25 +161,24 @@ bool Scheduler::IsDue() const {
   return log.rolls() != seen_rolls_ || (is_close_ && log.appended() != seen_appended_);
 }
 
-// An hour's interval is none for what can be done sooner.
-void Scheduler::SetDue(const Sight& sight) {
+void Scheduler::SetDue() {
   const auto jitter = static_cast<std::uint64_t>(options_.jitter.count());
   const auto now = Clock::now();
   due_ = now + options_.interval +
          milliseconds(jitter == 0 ? 0 : store_.random().Next64() % (jitter + 1));
   if (not_before_ > now) due_ = std::min(due_, not_before_);
-  // Readers leave soon, for the most part.
-  const bool waits_for_readers = ReadersHoldTooMuch(sight);
-  if (waits_for_readers && !std::exchange(waits_for_readers_, waits_for_readers)) {
-    due_ = std::min(due_, now + kTick);
-  }
-  waits_for_readers_ = waits_for_readers;
+}
+
+// They leave soon, for the most part.
+void Scheduler::MindReaders(const Sight& sight) {
+  const bool waited = std::exchange(waits_for_readers_, ReadersHoldTooMuch(sight));
+  if (waits_for_readers_ && !waited) due_ = std::min(due_, Clock::now() + kTick);
 }
 
 void Scheduler::Look() {
   seen_rolls_ = store_.log().rolls();
   seen_appended_ = store_.log().appended();
-  due_ = Clock::now() + options_.interval;  // should anything below throw
+  SetDue();  // should anything below throw
   // So that what nobody holds any more is not taken for held.
   store_.reaper().Collect();
   const Sight sight = See();
@@ -186,7 +186,8 @@ void Scheduler::Look() {
   Steer(sight, job_ != nullptr || jobs_.busy());
   Act(sight);
   latencies_.set_compacting(job_ != nullptr || jobs_.busy());
-  SetDue(sight);
+  SetDue();
+  MindReaders(sight);
 }
 
 void Scheduler::Act(const Sight& sight) {

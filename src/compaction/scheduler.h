@@ -69,7 +69,8 @@ class Scheduler {
   void Run() FREYJA_EXCLUDES(mutex_);
   std::chrono::milliseconds NapTime() const;
   bool IsDue() const;
-  void SetDue(const Sight& sight);
+  void SetDue();
+  void MindReaders(const Sight& sight);
   void Look();
   void Act(const Sight& sight);
   Sight See();
@@ -105,7 +106,7 @@ class Scheduler {
   Backoff idling_;
   Clock::time_point not_before_{};
   Clock::time_point due_{};         // the next look, whatever happens
-  bool watches_ceiling_ = false;    // there is one
+  bool watches_ceiling_ = true;     // there is one, or nobody has looked yet
   bool is_close_ = false;           // to the ceiling
   bool waits_for_readers_ = false;  // as the last look did
   std::uint64_t seen_rolls_ = 0;    // of the log, at the last look

@@ -10,8 +10,8 @@
 
 namespace freyja::torture {
 
-// It never looks by itself, except while a job runs or space is short, and counts any share of
-// dead bytes as too much once a segment's worth is there.
+// It does nothing before it is let, and counts any share of dead bytes as too much once a segment's
+// worth is there. Stores with it must not be told to pause by anybody else.
 SchedulerOptions WokenOptions();
 
 struct SchedulerRun {
