@@ -22,6 +22,7 @@ constexpr milliseconds kBackoff{50};
 constexpr int kPollsPerCall = 25;
 // By then it has acted on what it saw at the first call, if it was going to.
 constexpr int kEnoughCalls = 3;
+constexpr int kMostCalls = 200;  // to learn what has happened already
 
 // What it reports when no segment was worth it.
 constexpr char kNothingToGain[] = "no segment gives enough back";
@@ -147,9 +148,9 @@ SchedulerRun LetSchedulerRun(KVStore& store, std::uint64_t most_failures) {
     const Stats after = store.GetStats();
     if (waker.Failed(after) != failed) {
       bool told = false;
-      const auto told_or_tried_again = [&](const Stats& now, int) {
+      const auto told_or_tried_again = [&](const Stats& now, int calls) {
         told = TellsOfFailure(now);
-        return told || waker.Failed(now) != waker.Failed(after) ||
+        return told || calls > kMostCalls || waker.Failed(now) != waker.Failed(after) ||
                waker.Completed(now) != waker.Completed(after);
       };
       waker.Until(told_or_tried_again);

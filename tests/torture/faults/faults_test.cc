@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <iostream>
 
 #include "torture/faults/fault_driver.h"
@@ -121,6 +122,27 @@ TEST(FaultDriverTest, WithoutFaultsNothingIsWrong) {
     EXPECT_TRUE(driver.problems().empty()) << workload.name << ": " << driver.problems()[0].what;
     EXPECT_GE(driver.reopens(), 4u);
   }
+}
+
+// One call in eight of those around its first job.
+TEST(FaultDriverTest, TheSchedulerKnowsOfTheFailuresOfItsJobsAndTriesAgain) {
+  const auto& workloads = FaultWorkloads();
+  const auto scheduled =
+      std::ranges::find(workloads, std::string_view("scheduled"), &FaultWorkload::name);
+  ASSERT_NE(scheduled, workloads.end());
+  std::uint64_t failed = 0;
+  std::uint64_t compacted_after_failure = 0;
+  for (std::uint64_t n = 80; n < 240; n += 8) {
+    Injector injector(&KindNamed("no_memory"), n);
+    Driver driver(DriverOptions(), injector);
+    scheduled->run(driver);
+    driver.Finish();
+    EXPECT_TRUE(driver.problems().empty()) << n << ": " << driver.problems()[0].what;
+    failed += driver.failed_by_itself();
+    compacted_after_failure += driver.failed_by_itself() != 0 && driver.swaps() != 0 ? 1 : 0;
+  }
+  EXPECT_GT(failed, 2u);
+  EXPECT_GT(compacted_after_failure, 2u);
 }
 
 TEST(FaultDriverTest, AClaimThatWritesWereDurableThatWereNotIsFound) {
