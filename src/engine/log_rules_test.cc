@@ -96,6 +96,38 @@ TEST_F(LogRulesTest, ARefusalThatAsksForASyncMakesDurableWhatItWasDecidedOn) {
   EXPECT_EQ(testing::Get(*after, "k"), std::nullopt);
 }
 
+// What is only being prepared may be unreadable still, and nobody would be told.
+TEST_F(LogRulesTest, VerificationDoesNotReadASegmentThatNoManifestLists) {
+  Put(*store_, "k", "x");
+  testing::WaitUntilIdle(*store_);
+  std::promise<void> committing;
+  std::promise<void> go;
+  std::atomic<bool> once = false;
+  std::atomic<int> uses = 0;
+  base::Mutex mutex;
+  std::filesystem::path unlisted;
+  machine_.fs->SetOperationHook([&](Operation operation, const std::filesystem::path& path) {
+    bool commits = false;
+    {
+      base::MutexLock lock(mutex);
+      if (operation == Operation::kCreate && path.extension() == ".data" && !once) unlisted = path;
+      commits = operation == Operation::kCreate &&
+                path.filename().native().starts_with("MANIFEST") && !unlisted.empty();
+      if (once && path == unlisted) ++uses;
+    }
+    if (!commits || once.exchange(true)) return;
+    committing.set_value();
+    go.get_future().wait();
+  });
+  EXPECT_OK(store_->log().RollNow());
+  committing.get_future().wait();
+  EXPECT_OK(store_->VerifyChecksums());
+  EXPECT_EQ(uses.load(), 0);
+  go.set_value();
+  testing::WaitUntilIdle(*store_);
+  machine_.fs->SetOperationHook({});
+}
+
 TEST_F(LogRulesTest, ARecordStoredIntoALostPageIsNotAcknowledged) {
   Put(*store_, "k", "x");
   testing::WaitUntilIdle(*store_);
