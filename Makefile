@@ -12,11 +12,11 @@ sources = $$(find include src cli server bench examples tests fuzz \
 	\( -name '*.h' -o -name '*.cc' \) 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint sanitize torture mutants fuzz install clean
+.PHONY: help run test bench instructions lint sanitize torture mutants fuzz install clean
 
 help: ## Show this list
 	@echo "make <target> [VARIABLE=value]"
-	@sed -n 's/^\([a-z]*\):.*## /  \1	/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z]*\):.*## /  \1	/p' $(MAKEFILE_LIST) | expand -t 16
 
 run: ## Build and run the demo; ARGS="--seconds 10 ..." is passed to it
 	@sh scripts/setup.sh build
@@ -35,6 +35,12 @@ bench: ## Build and run freyja-bench; ARGS is passed to it
 	$(configure) bench
 	$(build) bench
 	@build/bench/bin/freyja-bench $(ARGS)
+
+instructions: ## Count the instructions of the hot paths against bench/instructions.json
+	@sh scripts/setup.sh build bench
+	$(configure) bench
+	$(build) bench --target freyja-hot-paths
+	@scripts/count_instructions.py build/bench/bin/freyja-hot-paths $(ARGS)
 
 lint: ## Check formatting, run clang's thread-safety analysis and clang-tidy
 	@sh scripts/setup.sh build lint bench

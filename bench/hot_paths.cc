@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -17,8 +18,11 @@
 #include <string_view>
 #include <vector>
 
+#include "api/store_parts.h"
+#include "base/environment.h"
 #include "exit_code.h"
 #include "freyja/freyja.h"
+#include "io/posix_file_system.h"
 #include "keys_values.h"
 #include "scratch_directory.h"
 
@@ -31,6 +35,15 @@ constexpr std::size_t kValueBytes = 100;
 constexpr std::uint64_t kOperations = 16'000;
 constexpr std::size_t kTogether = 16;  // of a MultiGet or a batch
 static_assert(kOperations % kTogether == 0 && kOperations <= kKeys);
+
+// Each key has the same place in the index every time. Thread-safe.
+class SameRandom final : public base::Random {
+ public:
+  std::uint64_t Next64() override { return Mix(++drawn_); }
+
+ private:
+  std::atomic<std::uint64_t> drawn_ = 0;
+};
 
 // The store and what is put into it. Keys and values are made beforehand.
 class HotPaths {
@@ -135,7 +148,10 @@ int Run(const Operation& operation) {
   }
   Options options = {.create_if_missing = true, .sync = Sync::kNone};
   options.scheduler.enabled = false;
-  auto store = KVStore::Open(scratch->path() / "store", options);
+  auto store = api::OpenStore(scratch->path() / "store", options,
+                              {.file_system = io::NewPosixFileSystem(),
+                               .clock = std::make_shared<base::SystemClock>(),
+                               .random = std::make_shared<SameRandom>()});
   if (!store) {
     fmt::print(stderr, "freyja-hot-paths: {}\n", store.error().ToString());
     return kExitFailure;

@@ -17,7 +17,7 @@ command -v promtool >/dev/null || test="$test prometheus"
 # clang for thread-safety analysis, formatting, static checks and sanitizers.
 lint="clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev llvm-19"
 # The harness, and the stores that freyja-bench compares with.
-bench="libbenchmark-dev librocksdb-dev libleveldb-dev liblmdb-dev libtkrzw-dev
+bench="valgrind libbenchmark-dev librocksdb-dev libleveldb-dev liblmdb-dev libtkrzw-dev
   libkyotocabinet-dev libwiredtiger-dev"
 
 say() { echo "setup: $*" >&2; }
