@@ -23,8 +23,8 @@ namespace freyja::compaction {
 
 // Looks at the store every interval, when a job has ended, and ten times a second while one runs:
 // whoever started it, its rate follows the limits. Below a ceiling it looks as often whenever the
-// log has rolled or, close to the ceiling, has grown at all. Its own jobs are one step long, so
-// that each look decides about a few segments only. What to do is decided in policy.h; which
+// log has rolled or, close to the ceiling, has grown at all. Its own jobs are short, so that
+// each look decides about a few segments only. What to do is decided in policy.h; which
 // segments, by the planner.
 //
 // Thread safety: all members may be called from any thread.
