@@ -96,6 +96,18 @@ TEST_F(LogRulesTest, ARefusalThatAsksForASyncMakesDurableWhatItWasDecidedOn) {
   EXPECT_EQ(testing::Get(*after, "k"), std::nullopt);
 }
 
+// An empty one would be taken for damage from then on.
+TEST_F(LogRulesTest, AHintWhoseCreationFailsLeavesNothingBehind) {
+  Put(*store_, "k", "x");
+  testing::WaitUntilIdle(*store_);
+  machine_.fs->InjectFault(
+      {.operations = {Operation::kCreate}, .path_contains = ".hint", .after_effect = true});
+  EXPECT_OK(store_->SealActive());
+  EXPECT_FALSE(Must(machine_.fs->Exists(kPath / "1.hint")));
+  EXPECT_OK(store_->VerifyChecksums());
+  EXPECT_EQ(testing::Get(*store_, "k"), "x");
+}
+
 // What is only being prepared may be unreadable still, and nobody would be told.
 TEST_F(LogRulesTest, VerificationDoesNotReadASegmentThatNoManifestLists) {
   Put(*store_, "k", "x");

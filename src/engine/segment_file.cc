@@ -111,10 +111,14 @@ Status WriteHint(Directory& directory, const format::HintHeader& header,
   const auto path = directory.HintPath(header.identity.id);
   directory.RemoveBestEffort(path);
   const std::vector<std::byte> bytes = format::EncodeHint(header, entries);
-  auto file = directory.file_system().Open(path, io::OpenMode::kCreateNew);
-  if (!file) return file.error();
-  Status status = (*file)->WriteAt(0, bytes);
-  if (status.ok()) status = (*file)->Sync();
+  const auto write = [&]() -> Status {
+    FREYJA_ASSIGN_OR_RETURN(const auto file,
+                            directory.file_system().Open(path, io::OpenMode::kCreateNew));
+    FREYJA_RETURN_IF_ERROR(file->WriteAt(0, bytes));
+    return file->Sync();
+  };
+  Status status = write();
+  // A creation that failed may have happened all the same.
   if (!status.ok()) directory.RemoveBestEffort(path);
   return status;
 }

@@ -14,13 +14,13 @@ namespace freyja::torture {
 std::span<const Part> AllParts() {
   static const std::vector<Part> parts = {
       {"crash_states", "power cuts and kills at every operation, sector by sector", RunCrashStates,
-       40},
+       30},
       {"swaps", "reads and writes through one hot swap after another", RunSwaps, 17},
-      {"faults", "every file system call fails in every way", RunFaults, 22},
+      {"faults", "every file system call fails in every way", RunFaults, 18},
       {"schedules", "threads in every order that two preemptions allow, and at random",
-       RunSchedules, 10},
-      {"rot", "every bit flipped, sectors and files mixed up", RunRot, 4},
-      {"real", "processes killed, power cut, disks full and failing, on real files", RunReal, 7},
+       RunSchedules, 20},
+      {"rot", "every bit flipped, sectors and files mixed up", RunRot, 5},
+      {"real", "processes killed, power cut, disks full and failing, on real files", RunReal, 10},
   };
   return parts;
 }

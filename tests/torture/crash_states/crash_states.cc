@@ -5,6 +5,7 @@
 
 #include "torture/crash_states/examiner.h"
 #include "torture/crash_states/workloads.h"
+#include "torture/steady_heap.h"
 
 namespace freyja::torture {
 
@@ -58,6 +59,7 @@ void SayWhatIsNotModelled(Report& report) {
 }  // namespace
 
 void RunCrashStates(const Settings& settings, Report& report) {
+  UseSteadyHeap();
   SayWhatIsNotModelled(report);
   const Effort effort = settings.quick() ? Effort{.exhaustive_limit = 1 << 8, .sampled = 32}
                                          : Effort{.exhaustive_limit = 1 << 14, .sampled = 600};

@@ -9,6 +9,7 @@
 #include "torture/faults/fault_driver.h"
 #include "torture/faults/fault_kinds.h"
 #include "torture/faults/fault_workloads.h"
+#include "torture/steady_heap.h"
 
 namespace freyja::torture {
 
@@ -126,6 +127,7 @@ class Sweep {
 }  // namespace
 
 void RunFaults(const Settings& settings, Report& report) {
+  UseSteadyHeap();
   report.NotModelled("faults: a device or journal that acknowledges a flush and loses it later");
   report.NotModelled("faults: pages whose writing failed being evicted while the machine lives on");
   report.NotModelled("faults: two independent failures in one run, unless the first is for good");

@@ -6,6 +6,7 @@
 #include "torture/rot/rot_damage.h"
 #include "torture/rot/rot_examiner.h"
 #include "torture/rot/rot_subject.h"
+#include "torture/steady_heap.h"
 
 namespace freyja::torture {
 
@@ -98,6 +99,7 @@ class Run {
 }  // namespace
 
 void RunRot(const Settings& settings, Report& report) {
+  UseSteadyHeap();
   report.NotModelled("rot: several independent damages at once, except sectors and files swapped");
   report.NotModelled("rot: all files of a store replaced by an older state of all of them");
   Run run(settings, report);

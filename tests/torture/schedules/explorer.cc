@@ -11,10 +11,21 @@ namespace freyja::torture::schedules {
 namespace {
 
 constexpr std::size_t kMostFindings = 5;
+// How often a schedule is run again that went another way than its beginning did before, and how
+// often that may happen to all schedules of a scenario.
+constexpr std::uint64_t kRepeats = 10;
+constexpr std::uint64_t kMostDivergences = 200;
 
 // Depth first, within a number of preemptions; the path is what the next run replays.
 class DepthFirst final : public Chooser {
  public:
+  struct Node {
+    std::size_t chosen;
+    std::size_t allowed;
+    const char* point;
+  };
+  using Path = std::vector<Node>;
+
   explicit DepthFirst(std::uint64_t bound) : bound_(bound) {}
 
   std::size_t Choose(const Choices& choices) override {
@@ -36,29 +47,30 @@ class DepthFirst final : public Chooser {
 
   // Moves on to the next schedule. `false`: the frontier is empty.
   bool Next() {
-    diverged_ |= at_ < path_.size();
     path_.resize(at_);
     while (!path_.empty() && path_.back().chosen + 1 >= path_.back().allowed) path_.pop_back();
     if (path_.empty()) return false;
     ++path_.back().chosen;
+    Replay(std::move(path_));
+    return true;
+  }
+  // What the next run replays.
+  const Path& path() const { return path_; }
+  void Replay(Path path) {
+    path_ = std::move(path);
     at_ = 0;
     preemptions_ = 0;
-    return true;
+    diverged_ = false;
   }
 
   std::uint64_t preemptions() const { return preemptions_; }
-  // A replayed prefix met other choices than before: the scenario depends on something else.
-  bool diverged() const { return diverged_; }
+  // The last run met other choices than the path it replayed, or ended within it: the scenario
+  // depends on something else. From there on the path is that of this run.
+  bool diverged() const { return diverged_ || at_ < path_.size(); }
 
  private:
-  struct Node {
-    std::size_t chosen;
-    std::size_t allowed;
-    const char* point;
-  };
-
   const std::uint64_t bound_;
-  std::vector<Node> path_;
+  Path path_;
   std::size_t at_ = 0;
   std::uint64_t preemptions_ = 0;
   bool diverged_ = false;
@@ -129,6 +141,14 @@ Outcome RunOne(const Scenario& scenario, Scheduler& scheduler, Chooser& chooser,
   return outcome;
 }
 
+void AddFindings(Explored one, Explored& explored) {
+  explored.violations += one.violations;
+  for (Finding& finding : one.findings) {
+    if (explored.findings.size() >= kMostFindings) return;
+    explored.findings.push_back(std::move(finding));
+  }
+}
+
 }  // namespace
 
 Explored ExploreAll(const Scenario& scenario, const ExploreLimits& limits) {
@@ -136,29 +156,36 @@ Explored ExploreAll(const Scenario& scenario, const ExploreLimits& limits) {
   Scheduler scheduler({});
   for (std::uint64_t bound = limits.fewest_preemptions; bound <= limits.preemptions; ++bound) {
     DepthFirst search(bound);
-    do {
+    std::uint64_t repeats = 0;
+    for (bool more = true; more;) {
       if (limits.over && limits.over()) return explored;
-      // With fewer preemptions it was run under a smaller bound; then it counts only there.
+      const DepthFirst::Path replayed = search.path();
       Explored one;
       const std::string replay = "at most " + std::to_string(bound) + " preemptions";
       const Outcome outcome = RunOne(scenario, scheduler, search, replay, one);
       explored.histories += one.histories;
       explored.longest = std::max(explored.longest, one.longest);
       explored.decisions = std::max(explored.decisions, one.decisions);
-      if (outcome.preemptions == bound || !outcome.problem.empty()) {
-        ++explored.schedules;
-        explored.violations += one.violations;
-        for (Finding& finding : one.findings) {
-          if (explored.findings.size() < kMostFindings) {
-            explored.findings.push_back(std::move(finding));
-          }
+      // With fewer preemptions it was run under a smaller bound; then it counts only there.
+      const bool is_new = outcome.preemptions == bound || !outcome.problem.empty();
+      if (is_new || search.diverged()) AddFindings(std::move(one), explored);
+      // After a hang nothing can be trusted to be left as the next schedule needs it.
+      if (!outcome.problem.empty()) return explored;
+      if (limits.stop_at_first && explored.violations != 0) return explored;
+      if (search.diverged()) {
+        explored.diverged = ++explored.divergences > kMostDivergences;
+        if (explored.diverged) return explored;
+        // Mostly it was this run that met something unusual. If it was the one before, this one's
+        // choices take the place of what was left to explore there.
+        if (repeats++ < kRepeats) {
+          search.Replay(replayed);
+          continue;
         }
       }
-      // After a hang nothing can be trusted to be left as the next schedule needs it.
-      const bool stop = limits.stop_at_first && explored.violations != 0;
-      explored.diverged = search.diverged();
-      if (stop || explored.diverged || !outcome.problem.empty()) return explored;
-    } while (search.Next());
+      repeats = 0;
+      if (is_new) ++explored.schedules;
+      more = search.Next();
+    }
   }
   explored.complete = true;
   return explored;

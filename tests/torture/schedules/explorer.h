@@ -51,9 +51,11 @@ struct Explored {
   std::uint64_t decisions = 0;  // in the one with the most
   std::uint64_t violations = 0;
   bool complete = false;  // the frontier was emptied
-  // A replayed prefix met other choices than before, so the exploration ended. It happens
-  // where the allocator never gives an address twice in the same way (a sanitizer's does
-  // not), because page locks are chosen by address.
+  // How often a run met other choices than the schedule it replayed the beginning of: page locks
+  // are chosen by address, and the allocator need not give the same one again. It is run again,
+  // then; the exploration ends where that does not help (a sanitizer's allocator never gives an
+  // address twice in the same way).
+  std::uint64_t divergences = 0;
   bool diverged = false;
   std::string switches;           // of the last one, in words
   std::vector<Finding> findings;  // the first few

@@ -3,8 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
+#include <functional>
 #include <memory>
 #include <set>
+#include <string>
 
 #include "base/mutex.h"
 #include "torture/schedules/explorer.h"
@@ -115,6 +118,38 @@ TEST(ExplorerTest, APreemptedHolderOfALockHangsNobody) {
       ExploreAll(ScenarioOf<Counter>({increments, increments}), {.preemptions = 2});
   EXPECT_TRUE(explored.complete);
   EXPECT_EQ(explored.violations, 0U);
+}
+
+// A thread that now and then takes a way of its own, as one does whose lock is chosen by address.
+std::function<void(Text&)> WritesUnlike(std::string letters, std::uint64_t every) {
+  return
+      [letters = std::move(letters), every, runs = std::make_shared<std::uint64_t>(0)](Text& text) {
+        if (++*runs % every == 0) base::AtSchedulePoint("unusual");
+        Writes(letters)(text);
+      };
+}
+
+TEST(ExplorerTest, ARunThatTakesAnotherWayIsRepeated) {
+  seen.clear();
+  const auto explored =
+      ExploreAll(ScenarioOf<Text>({WritesUnlike("aaa", 7), Writes("bbb")}), {.preemptions = 6});
+  EXPECT_TRUE(explored.complete);
+  EXPECT_FALSE(explored.diverged);
+  EXPECT_GT(explored.divergences, 0U);
+  EXPECT_EQ(std::set(seen.begin(), seen.end()).size(), 20U);
+}
+
+TEST(ExplorerTest, RunsThatNeverTakeTheSameWayEndTheExploration) {
+  auto point = std::make_shared<std::deque<std::string>>();
+  const auto explored =
+      ExploreAll(ScenarioOf<Text>({[point](Text&) {
+                                     point->push_back("point " + std::to_string(point->size()));
+                                     base::AtSchedulePoint(point->back().c_str());
+                                   },
+                                   Writes("bbb")}),
+                 {.preemptions = 2});
+  EXPECT_FALSE(explored.complete);
+  EXPECT_TRUE(explored.diverged);
 }
 
 struct TwoLocks {

@@ -1,7 +1,5 @@
 #include "torture/schedules/schedules.h"
 
-#include <malloc.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <string>
@@ -11,6 +9,7 @@
 #include "torture/schedules/explorer.h"
 #include "torture/schedules/fiber.h"
 #include "torture/schedules/store_scenarios.h"
+#include "torture/steady_heap.h"
 
 namespace freyja::torture {
 
@@ -39,6 +38,8 @@ bool ExploreAll(const Scenario& scenario, std::uint64_t preemptions, const Deadl
       scenario, {.preemptions = preemptions, .over = [&] { return deadline.over(); }});
   Add(explored, report);
   report.Count("schedule_scenarios_diverged", explored.diverged ? 1 : 0);
+  report.Count("schedules_repeated", explored.divergences);
+  if (!explored.complete) report.Skipped("schedules: the rest of \"" + scenario.name + "\"");
   return explored.complete;
 }
 
@@ -64,12 +65,7 @@ void SayWhatIsNotModelled(Report& report) {
 
 void RunSchedules(const Settings& settings, Report& report) {
   SayWhatIsNotModelled(report);
-  // A store's table of segments, of which one page is used, comes as fresh zero pages, and
-  // buffers that are used come from memory that was used before. By default it may be the
-  // other way round, and then that takes longer than a schedule.
-  ::mallopt(M_MMAP_THRESHOLD, 4 << 20);
-  ::mallopt(M_TRIM_THRESHOLD, 64 << 20);
-
+  UseSteadyHeap();
   const Deadline deadline(settings);
   const std::vector<Scenario> core = schedules::CoreScenarios();
   const std::vector<Scenario> store = schedules::StoreScenarios();
