@@ -19,12 +19,16 @@
 #include "base/status_macros.h"
 #include "exit_code.h"
 #include "keys_values.h"
+#include "memory_cap.h"
 
 namespace freyja::bench {
 
 namespace {
 
 using Units = std::map<std::string, std::uint64_t>;
+
+// Less is not enough for the stores' own buffers.
+constexpr std::uint64_t kLeastMemoryCap = std::uint64_t{128} << 20;
 
 std::vector<std::string> Ids(const std::vector<PeerKind>& kinds) {
   std::vector<std::string> ids;
@@ -54,6 +58,12 @@ void DeclareData(CLI::App& app, ComparisonArguments& arguments) {
       ->transform(CLI::AsNumberWithUnit(byte_units, CLI::AsNumberWithUnit::CASE_SENSITIVE))
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 50))
       ->default_str("1GiB");
+  app.add_option("--memory-cap", arguments.plan.memory_cap,
+                 "Bytes of memory for all of a store, its part of the page cache included; needs "
+                 "the right to make a control group. Caches get half of it; default: no cap, "
+                 "caches of 2 GiB")
+      ->transform(CLI::AsNumberWithUnit(byte_units, CLI::AsNumberWithUnit::CASE_SENSITIVE))
+      ->check(CLI::Range(kLeastMemoryCap, std::uint64_t{1} << 50));
   app.add_option("--seed", arguments.plan.seed, "Of all random choices")->capture_default_str();
   app.add_option("--dir", arguments.directory, "Where the temporary directories are made")
       ->check(CLI::ExistingDirectory)
@@ -213,6 +223,7 @@ void ResolveComparison(ComparisonArguments& arguments, const std::vector<PeerKin
   ResolveWorkloads(arguments);
   ResolveProbes(arguments);
   arguments.plan.directory = arguments.directory;
+  if (arguments.plan.memory_cap != 0) arguments.plan.cache_bytes = arguments.plan.memory_cap / 2;
   for (const std::size_t value_bytes : arguments.value_bytes) {
     std::set<std::uint64_t> different;
     for (const std::uint64_t keys : arguments.keys) {
@@ -234,6 +245,15 @@ int RunComparison(const ComparisonArguments& arguments, const std::atomic<bool>&
   if (!OpenFile("--json", arguments.json_file, json_file) ||
       !OpenFile("--markdown", arguments.markdown_file, markdown_file)) {
     return kExitUsage;
+  }
+  std::optional<MemoryCap> cap;
+  if (arguments.plan.memory_cap != 0) {
+    auto applied = MemoryCap::Apply(arguments.plan.memory_cap);
+    if (!applied) {
+      fmt::print(stderr, "freyja-bench: --memory-cap: {}\n", applied.error().message());
+      return kExitFailure;
+    }
+    cap.emplace(*std::move(applied));
   }
   std::vector<Section> sections;
   for (const Plan& plan : arguments.sections) {

@@ -45,7 +45,7 @@ std::vector<Turn> MakeTurns(const Plan& plan, const RunParameters& parameters) {
 }
 
 // Puts of all measures together, at most, and different keys.
-OpenParameters ToOpen(const Turn& turn, const fs::path& directory) {
+OpenParameters ToOpen(const Plan& plan, const Turn& turn, const fs::path& directory) {
   std::uint64_t fills = 0;
   std::uint64_t percent = 0;
   for (const Measure& measure : turn.measures) {
@@ -60,7 +60,8 @@ OpenParameters ToOpen(const Turn& turn, const fs::path& directory) {
           .writes = keys * percent / 100 + keys / 50 + kMargin,
           .key_bytes = kKeyBytes,
           .value_bytes = turn.parameters.value_bytes,
-          .sync_always = turn.sync_always};
+          .sync_always = turn.sync_always,
+          .cache_bytes = plan.cache_bytes};
 }
 
 Status RunMeasures(const Turn& turn, Peer& peer, History& history, StoreRound& round) {
@@ -80,9 +81,9 @@ Status RunMeasures(const Turn& turn, Peer& peer, History& history, StoreRound& r
 }
 
 // That what was synced is still there when the store has been opened again.
-Status CheckReopened(const Turn& turn, const fs::path& directory, Peer& peer,
+Status CheckReopened(const Plan& plan, const Turn& turn, const fs::path& directory, Peer& peer,
                      const History& history) {
-  FREYJA_RETURN_IF_ERROR(peer.Open(ToOpen(turn, directory)));
+  FREYJA_RETURN_IF_ERROR(peer.Open(ToOpen(plan, turn, directory)));
   Status status = CheckContents(peer, turn.parameters, history);
   if (!status.ok()) status = {status.code(), "check after reopening: " + status.message()};
   const Status closed = peer.Close();
@@ -92,7 +93,7 @@ Status CheckReopened(const Turn& turn, const fs::path& directory, Peer& peer,
 Status RunTurn(const Plan& plan, const PeerKind& kind, const Turn& turn, StoreRound& round) {
   FREYJA_ASSIGN_OR_RETURN(const ScratchDirectory scratch, ScratchDirectory::Make(plan.directory));
   const std::unique_ptr<Peer> peer = kind.make();
-  FREYJA_RETURN_IF_ERROR(peer->Open(ToOpen(turn, scratch.path())));
+  FREYJA_RETURN_IF_ERROR(peer->Open(ToOpen(plan, turn, scratch.path())));
   History history;
   Status status = RunMeasures(turn, *peer, history, round);
   const auto before_close = std::chrono::steady_clock::now();
@@ -105,7 +106,7 @@ Status RunTurn(const Plan& plan, const PeerKind& kind, const Turn& turn, StoreRo
     round.disk_bytes = AllocatedBytes(scratch.path());
   }
   if (turn.main || kind.is_limit) return Status::Ok();
-  return CheckReopened(turn, scratch.path(), *peer, history);
+  return CheckReopened(plan, turn, scratch.path(), *peer, history);
 }
 
 Result<StoreRound> RunTurns(const Plan& plan, const PeerKind& kind,
@@ -160,7 +161,7 @@ std::uint64_t EstimatedDiskBytes(const Plan& plan) {
   constexpr std::uint64_t kPreallocated = std::uint64_t{1} << 30;
   std::uint64_t most = 0;
   for (const Turn& turn : MakeTurns(plan, {.keys = plan.keys, .value_bytes = plan.value_bytes})) {
-    most = std::max(most, ToOpen(turn, {}).writes);
+    most = std::max(most, ToOpen(plan, turn, {}).writes);
   }
   return most * (kKeyBytes + plan.value_bytes + 40) * 3 + kPreallocated;
 }

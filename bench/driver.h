@@ -26,6 +26,8 @@ struct Plan {
   double sync_seconds = 2;     // for each number of writers of kSync
   unsigned latency_every = 4;  // blocks of 256 operations; 0: no latencies
   std::filesystem::path directory;
+  std::uint64_t memory_cap = 0;  // bytes that the process is to be capped at; 0: it is not
+  std::uint64_t cache_bytes = kDefaultCacheBytes;
   std::vector<Measure> measures;  // reported ones, in order; a fill is always run first
   std::vector<PeerKind> stores;
 };

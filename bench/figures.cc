@@ -92,6 +92,11 @@ std::uint64_t MissingKeys(const std::vector<OpenFigures>& opens) {
   return missing;
 }
 
+std::string MemoryCapText(const Plan& plan) {
+  if (plan.memory_cap == 0) return "";
+  return fmt::format("; memory capped at {} MiB, page cache included", plan.memory_cap >> 20);
+}
+
 std::string RateText(double per_second) {
   if (per_second >= 1e6) return fmt::format("{:.2f} M", per_second / 1e6);
   if (per_second >= 1e4) return fmt::format("{:.0f} k", per_second / 1e3);

@@ -58,6 +58,9 @@ FootprintFigures FiguresOf(const ProbeResult& result, std::uint64_t keys);
 std::vector<double> OpenSeconds(const std::vector<OpenFigures>& opens);
 std::uint64_t MissingKeys(const std::vector<OpenFigures>& opens);
 
+// How much memory there was, if it was capped, as the end of a sentence; else empty.
+std::string MemoryCapText(const Plan& plan);
+
 // "1.23 M", "123 k", "123"
 std::string RateText(double per_second);
 // "1.23 M (1.10 M - 1.31 M)"

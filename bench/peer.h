@@ -15,6 +15,9 @@
 
 namespace freyja::bench {
 
+// What stores that have a cache of their own get, unless memory is capped.
+inline constexpr std::uint64_t kDefaultCacheBytes = std::uint64_t{2} << 30;
+
 struct OpenParameters {
   std::filesystem::path directory;  // exists; empty, or holds what the same kind has closed
   std::uint64_t keys = 0;           // different keys that will be put
@@ -22,6 +25,7 @@ struct OpenParameters {
   std::size_t key_bytes = 0;
   std::size_t value_bytes = 0;
   bool sync_always = false;  // a put returns when it is on the device
+  std::uint64_t cache_bytes = kDefaultCacheBytes;
 };
 
 enum class Outcome : std::uint8_t { kDone, kMissing, kFailed };

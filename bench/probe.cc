@@ -29,7 +29,8 @@ OpenParameters ToOpen(const ProbeParameters& parameters) {
           .keys = parameters.keys,
           .writes = parameters.keys * 2,
           .key_bytes = kKeyBytes,
-          .value_bytes = parameters.value_bytes};
+          .value_bytes = parameters.value_bytes,
+          .cache_bytes = parameters.cache_bytes};
 }
 
 RunParameters ToRun(const ProbeParameters& parameters) {

@@ -17,6 +17,7 @@ struct ProbeParameters {
   std::uint64_t keys = 0;
   std::size_t value_bytes = 0;
   std::uint64_t seed = 0;
+  std::uint64_t cache_bytes = kDefaultCacheBytes;
 };
 
 // Of a store from its making to its closing: filled, each key read once, each overwritten once.

@@ -62,6 +62,7 @@ CLI::App* DeclareProbe(CLI::App& app, ProbeArguments& arguments) {
   command->add_option("--keys", parameters.keys)->required();
   command->add_option("--value-bytes", parameters.value_bytes)->required();
   command->add_option("--seed", parameters.seed)->required();
+  command->add_option("--cache-bytes", parameters.cache_bytes)->required();
   return command;
 }
 

@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "child_process.h"
 #include "keys_values.h"
+#include "page_cache.h"
 #include "scratch_directory.h"
 
 namespace freyja::bench {
@@ -37,11 +38,13 @@ class Prober {
     FREYJA_ASSIGN_OR_RETURN(const ScratchDirectory closed, ScratchDirectory::Make(plan_.directory));
     FREYJA_ASSIGN_OR_RETURN(const json filled, Ask(kProbeFill, closed.path()));
     FREYJA_RETURN_IF_ERROR(Open(kProbeOpen, closed.path(), OpenKind::kClean, result));
+    FREYJA_RETURN_IF_ERROR(Open(kProbeOpen, closed.path(), OpenKind::kCleanCold, result));
     if (!kind_.hint_extension.empty()) {
       FREYJA_RETURN_IF_ERROR(RemoveHints(closed.path()));
       FREYJA_RETURN_IF_ERROR(Open(kProbeOpen, closed.path(), OpenKind::kCleanNoHints, result));
     }
     FREYJA_RETURN_IF_ERROR(OpenKilled(OpenKind::kKilled, result));
+    FREYJA_RETURN_IF_ERROR(OpenKilled(OpenKind::kKilledCold, result));
     if (kind_.hint_extension.empty()) return Status::Ok();
     return OpenKilled(OpenKind::kKilledNoHints, result);
   }
@@ -60,6 +63,9 @@ class Prober {
 
   Status Open(std::string_view step, const fs::path& directory, OpenKind open_kind,
               ProbeResult& result) {
+    if (open_kind == OpenKind::kCleanCold || open_kind == OpenKind::kKilledCold) {
+      FREYJA_RETURN_IF_ERROR(DropFromPageCache(directory));
+    }
     FREYJA_ASSIGN_OR_RETURN(const json answer, Ask(step, directory));
     result.opens[open_kind].push_back(answer.get<OpenFigures>());
     return Status::Ok();
@@ -84,7 +90,7 @@ class Prober {
         probe_plan_.program,
         {"probe", "--step", std::string(step), "--store", kind_.id, "--dir", directory.string(),
          "--keys", std::to_string(plan_.keys), "--value-bytes", std::to_string(plan_.value_bytes),
-         "--seed", std::to_string(seed_)});
+         "--seed", std::to_string(seed_), "--cache-bytes", std::to_string(plan_.cache_bytes)});
   }
 
   Result<json> Ask(std::string_view step, const fs::path& directory) {
@@ -125,6 +131,10 @@ std::string_view OpenKindName(OpenKind kind) {
       return "clean";
     case OpenKind::kKilled:
       return "killed";
+    case OpenKind::kCleanCold:
+      return "clean, cold";
+    case OpenKind::kKilledCold:
+      return "killed, cold";
     case OpenKind::kCleanNoHints:
       return "clean, no hints";
     case OpenKind::kKilledNoHints:

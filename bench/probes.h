@@ -1,6 +1,7 @@
 // Runs the probes of all stores in turn, each in a process of its own.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <map>
 #include <string>
@@ -19,8 +20,20 @@ inline constexpr std::string_view kProbeHang = "hang";            // fills, prin
 inline constexpr std::string_view kProbeOpen = "open";            // prints OpenFigures
 inline constexpr std::string_view kProbeOpenAfterKill = "open-after-kill";  // the same
 
-enum class OpenKind : std::uint8_t { kClean, kKilled, kCleanNoHints, kKilledNoHints };
-// "clean", "killed", "clean, no hints", "killed, no hints"
+// After a clean close or a kill; with all files in the page cache, where "cold" does not say that
+// none was; with the files that only make opening faster, or without.
+enum class OpenKind : std::uint8_t {
+  kClean,
+  kKilled,
+  kCleanCold,
+  kKilledCold,
+  kCleanNoHints,
+  kKilledNoHints
+};
+inline constexpr std::array kOpenKinds = {OpenKind::kClean,        OpenKind::kKilled,
+                                          OpenKind::kCleanCold,    OpenKind::kKilledCold,
+                                          OpenKind::kCleanNoHints, OpenKind::kKilledNoHints};
+// "clean", "killed, cold", "killed, no hints"
 std::string_view OpenKindName(OpenKind kind);
 
 struct ProbePlan {

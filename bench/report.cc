@@ -52,12 +52,13 @@ void PrintDisk(std::FILE* out, const Section& section) {
 void PrintSection(std::FILE* out, const Section& section) {
   const Plan& plan = section.plan;
   fmt::print(out,
-             "{} keys of {} bytes, values of {} bytes; rounds: {}, the stores in turn in each;\n"
+             "{} keys of {} bytes, values of {} bytes; rounds: {}, the stores in turn in each{};\n"
              "random order, a seed of its own for each workload; every value read is checked.\n"
              "Medians (lowest - highest); \"FreyjaDB over it\": FreyjaDB as a multiple of the\n"
              "store, round by round; \"CPU ns\" per operation, of the calling threads and of the\n"
              "whole process; latencies in microseconds over all rounds, of one call in {}.\n",
-             plan.keys, kKeyBytes, plan.value_bytes, plan.rounds, plan.latency_every);
+             plan.keys, kKeyBytes, plan.value_bytes, plan.rounds, MemoryCapText(plan),
+             plan.latency_every);
   for (const Measure& measure : plan.measures) PrintMeasure(out, section, measure);
   PrintDisk(out, section);
   PrintProbes(out, section);

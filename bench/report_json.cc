@@ -93,6 +93,8 @@ json SectionJson(const Section& section) {
                    {"seconds", plan.seconds},
                    {"sync_seconds", plan.sync_seconds},
                    {"latency_every", plan.latency_every},
+                   {"memory_cap", plan.memory_cap},
+                   {"cache_bytes", plan.cache_bytes},
                    {"workloads", std::move(names)}}},
                  {"stores", json::array()},
                  {"ratios", json::object()}};

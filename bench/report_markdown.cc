@@ -117,8 +117,8 @@ std::string SectionText(const Section& section) {
   const Plan& plan = section.plan;
   std::string text = fmt::format("## Values of {} bytes, {} keys\n\n", plan.value_bytes, plan.keys);
   text += fmt::format(
-      "Keys of {} bytes; {} rounds, the stores in turn in each; medians (lowest - highest).\n",
-      kKeyBytes, plan.rounds);
+      "Keys of {} bytes; {} rounds, the stores in turn in each{}; medians (lowest - highest).\n",
+      kKeyBytes, plan.rounds, MemoryCapText(plan));
   text += "\n### Operations per second\n\n" + RatesTable(section);
   text += "\n\\* ended by time; `/2` means two threads, or two writers for sync.\n";
   const std::string ratios = RatiosTable(section);

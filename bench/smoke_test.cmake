@@ -83,7 +83,7 @@ foreach(i 0 1)
     message(FATAL_ERROR "probe ${i}: ${probe}")
   endif()
 endforeach()
-foreach(open "clean" "killed" "clean, no hints" "killed, no hints")
+foreach(open "clean" "killed" "clean, cold" "killed, cold" "clean, no hints" "killed, no hints")
   string(JSON seconds GET ${report} sections 0 probes 0 opens ${open} seconds median)
   string(JSON checked GET ${report} sections 0 probes 0 opens ${open} rounds 0 checked)
   string(JSON missing GET ${report} sections 0 probes 0 opens ${open} rounds 0 missing)
@@ -139,6 +139,22 @@ if(NOT status EQUAL 0 OR NOT numbers STREQUAL "500;1000;15")
   message(FATAL_ERROR "several numbers of keys: ${status}, ${numbers}, ${errors}")
 endif()
 
+# Data larger than memory, where memory can be capped.
+execute_process(
+  COMMAND ${BENCH} --keys 20k --value-bytes 16KiB --rounds 1 --dir ${DIR}/scratch --quiet
+          --stores freyja --workloads get --probes none --memory-cap 128MiB
+          --json ${DIR}/capped.json
+  RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE errors)
+if(status EQUAL 0)
+  file(READ ${DIR}/capped.json report)
+  string(JSON cache GET ${report} sections 0 configuration cache_bytes)
+  if(NOT output MATCHES "memory capped at 128 MiB" OR NOT cache EQUAL 67108864)
+    message(FATAL_ERROR "a run with capped memory: ${cache}, ${output}")
+  endif()
+elseif(NOT status EQUAL 1 OR NOT errors MATCHES "--memory-cap: ")
+  message(FATAL_ERROR "a run with capped memory ended with ${status}: ${errors}")
+endif()
+
 # Every other store can be probed, too.
 execute_process(
   COMMAND ${BENCH} --keys 1000 --rounds 1 --dir ${DIR}/scratch --workloads fill --quiet
@@ -151,7 +167,7 @@ endif()
 foreach(bad "--keys=0" "--keys=many" "--rounds=0" "--stores=nosuch" "--stores=limit,limit"
             "--workloads=nosuch" "--dir=${DIR}/nosuch" "--seconds=-1" "--value-bytes=-1"
             "--json=${DIR}/nosuch/out.json" "--markdown=${DIR}/nosuch/out.md" "--threads=0"
-            "--sync-writers=0" "--live-bytes=0" "--probes=nosuch" "--probes=none,open")
+            "--sync-writers=0" "--live-bytes=0" "--memory-cap=1MiB" "--probes=nosuch" "--probes=none,open")
   execute_process(COMMAND ${BENCH} ${bad} RESULT_VARIABLE status OUTPUT_QUIET ERROR_VARIABLE errors)
   string(REGEX REPLACE "=.*" "" option ${bad})
   string(FIND "${errors}" "${option}" named)

@@ -1,4 +1,4 @@
-// LevelDB with its own defaults, but a 2 GiB block cache, Bloom filters of 10 bits a key and
+// LevelDB with its own defaults, but a large block cache, Bloom filters of 10 bits a key and
 // no compression. Its write-ahead log stays unsynced, as is its default.
 #include <fmt/format.h>
 #include <leveldb/cache.h>
@@ -12,8 +12,6 @@
 namespace freyja::bench {
 
 namespace {
-
-constexpr std::size_t kBlockCacheBytes = std::size_t{2} << 30;
 
 leveldb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 
@@ -55,6 +53,8 @@ class LevelDbPeer final : public Peer {
  public:
   Status Open(const OpenParameters& parameters) override {
     sync_ = parameters.sync_always;
+    db_.reset();  // it uses the cache
+    cache_.reset(leveldb::NewLRUCache(parameters.cache_bytes));
     leveldb::Options options;
     options.create_if_missing = true;
     options.compression = leveldb::kNoCompression;
@@ -80,7 +80,7 @@ class LevelDbPeer final : public Peer {
 
  private:
   // Used by the database, so declared before it.
-  std::unique_ptr<leveldb::Cache> cache_{leveldb::NewLRUCache(kBlockCacheBytes)};
+  std::unique_ptr<leveldb::Cache> cache_;
   std::unique_ptr<const leveldb::FilterPolicy> filter_{leveldb::NewBloomFilterPolicy(10)};
   std::unique_ptr<leveldb::DB> db_;
   bool sync_ = false;
@@ -92,7 +92,7 @@ PeerKind LevelDbKind() {
   return {.id = "leveldb",
           .title = fmt::format("LevelDB {}.{}", leveldb::kMajorVersion, leveldb::kMinorVersion),
           .settings =
-              "own defaults but a 2 GiB block cache, Bloom filters of 10 bits a key, no "
+              "own defaults but a block cache of 2 GiB or half of --memory-cap, Bloom filters of 10 bits a key, no "
               "compression; WriteBatch; it has no MultiGet, so one Get for each key",
           .durability = "process death: every write; power loss: the part of the log written back",
           .sync_always = "WriteOptions::sync",

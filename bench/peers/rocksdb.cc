@@ -1,4 +1,4 @@
-// RocksDB with its own defaults, but a 2 GiB block cache, Bloom filters of 10 bits a key and
+// RocksDB with its own defaults, but a large block cache, Bloom filters of 10 bits a key and
 // no compression. The write-ahead log stays on, unsynced.
 #include <fmt/format.h>
 #include <rocksdb/cache.h>
@@ -14,8 +14,6 @@
 namespace freyja::bench {
 
 namespace {
-
-constexpr std::size_t kBlockCacheBytes = std::size_t{2} << 30;
 
 rocksdb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 
@@ -87,7 +85,7 @@ class RocksDbPeer final : public Peer {
  public:
   Status Open(const OpenParameters& parameters) override {
     sync_ = parameters.sync_always;
-    cache_ = rocksdb::NewLRUCache(kBlockCacheBytes);
+    cache_ = rocksdb::NewLRUCache(parameters.cache_bytes);
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = cache_;
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
@@ -125,7 +123,7 @@ PeerKind RocksDbKind() {
   return {.id = "rocksdb",
           .title = fmt::format("RocksDB {}.{}.{}", ROCKSDB_MAJOR, ROCKSDB_MINOR, ROCKSDB_PATCH),
           .settings =
-              "own defaults but a 2 GiB block cache, Bloom filters of 10 bits a key, no "
+              "own defaults but a block cache of 2 GiB or half of --memory-cap, Bloom filters of 10 bits a key, no "
               "compression; MultiGet and WriteBatch",
           .durability = "process death: every write; power loss: the part of the log written back",
           .sync_always = "WriteOptions::sync",

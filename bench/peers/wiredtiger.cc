@@ -1,4 +1,4 @@
-// WiredTiger's row store with a 2 GiB cache, as RocksDB and LevelDB have. By default it has no
+// WiredTiger's row store with as large a cache as RocksDB and LevelDB have. By default it has no
 // log at all, and with one it keeps records in the process's memory; method "none" makes every
 // commit call write(), which is what the other stores' unsynced logs do. Checkpoints every
 // minute, as MongoDB makes them: without them the log would only grow. A session and its
@@ -13,7 +13,7 @@ namespace freyja::bench {
 namespace {
 
 constexpr std::string_view kConfig =
-    "create,cache_size=2GB,log=(enabled=true),checkpoint=(wait=60),"
+    "create,cache_size={},log=(enabled=true),checkpoint=(wait=60),"
     "transaction_sync=(enabled=true,method={})";
 constexpr const char* kTable = "table:store";
 
@@ -97,7 +97,8 @@ class WiredTigerPeer final : public Peer {
 
   Status Open(const OpenParameters& parameters) override {
     const std::string config =
-        fmt::format(fmt::runtime(kConfig), parameters.sync_always ? "fsync" : "none");
+        fmt::format(fmt::runtime(kConfig), parameters.cache_bytes,
+                    parameters.sync_always ? "fsync" : "none");
     int code = wiredtiger_open(parameters.directory.c_str(), nullptr, config.c_str(), &connection_);
     if (code != 0) return {StatusCode::kIoError, Describe("wiredtiger_open", code)};
     WT_SESSION* session = nullptr;
@@ -161,7 +162,7 @@ PeerKind WiredTigerKind() {
           .title = fmt::format("WiredTiger {}.{}.{}", WIREDTIGER_VERSION_MAJOR,
                                WIREDTIGER_VERSION_MINOR, WIREDTIGER_VERSION_PATCH),
           .settings =
-              "row store, 2 GiB cache, log written (not synced) at every commit, a checkpoint "
+              "row store, a cache of 2 GiB or half of --memory-cap, log written (not synced) at every commit, a checkpoint "
               "every 60 s, no compression; a batch is a transaction; it has no MultiGet, so one "
               "search for each key",
           .durability = "process death: every write; power loss: the part of the log written back",
