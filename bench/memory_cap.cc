@@ -42,7 +42,8 @@ fs::path CurrentGroup(const Controller& controller) {
   for (std::string line; std::getline(in, line);) {
     const std::size_t at = line.find(controller.mark);
     if (at == std::string::npos) continue;
-    return controller.hierarchy / fs::path(line.substr(at + controller.mark.size())).relative_path();
+    return controller.hierarchy /
+           fs::path(line.substr(at + controller.mark.size())).relative_path();
   }
   return controller.hierarchy;
 }
@@ -50,8 +51,8 @@ fs::path CurrentGroup(const Controller& controller) {
 // The files are the kernel's: one write call each, and none is ever created.
 Status WriteTo(const fs::path& path, const std::string& text) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  const bool written = fd >= 0 && ::write(fd, text.data(), text.size()) ==
-                                      static_cast<ssize_t>(text.size());
+  const bool written =
+      fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
   const int error = errno;
   if (fd >= 0) ::close(fd);
   if (written) return Status::Ok();

@@ -167,7 +167,8 @@ endif()
 foreach(bad "--keys=0" "--keys=many" "--rounds=0" "--stores=nosuch" "--stores=limit,limit"
             "--workloads=nosuch" "--dir=${DIR}/nosuch" "--seconds=-1" "--value-bytes=-1"
             "--json=${DIR}/nosuch/out.json" "--markdown=${DIR}/nosuch/out.md" "--threads=0"
-            "--sync-writers=0" "--live-bytes=0" "--memory-cap=1MiB" "--probes=nosuch" "--probes=none,open")
+            "--sync-writers=0" "--live-bytes=0" "--memory-cap=1MiB" "--probes=nosuch"
+            "--probes=none,open")
   execute_process(COMMAND ${BENCH} ${bad} RESULT_VARIABLE status OUTPUT_QUIET ERROR_VARIABLE errors)
   string(REGEX REPLACE "=.*" "" option ${bad})
   string(FIND "${errors}" "${option}" named)

@@ -89,15 +89,17 @@ class LevelDbPeer final : public Peer {
 }  // namespace
 
 PeerKind LevelDbKind() {
-  return {.id = "leveldb",
-          .title = fmt::format("LevelDB {}.{}", leveldb::kMajorVersion, leveldb::kMinorVersion),
-          .settings =
-              "own defaults but a block cache of 2 GiB or half of --memory-cap, Bloom filters of 10 bits a key, no "
-              "compression; WriteBatch; it has no MultiGet, so one Get for each key",
-          .durability = "process death: every write; power loss: the part of the log written back",
-          .sync_always = "WriteOptions::sync",
-          .survives_kill = true,
-          .make = [] { return std::make_unique<LevelDbPeer>(); }};
+  return {
+      .id = "leveldb",
+      .title = fmt::format("LevelDB {}.{}", leveldb::kMajorVersion, leveldb::kMinorVersion),
+      .settings =
+          "own defaults but a block cache of 2 GiB, or half of --memory-cap, Bloom filters of 10 "
+          "bits a key, no "
+          "compression; WriteBatch; it has no MultiGet, so one Get for each key",
+      .durability = "process death: every write; power loss: the part of the log written back",
+      .sync_always = "WriteOptions::sync",
+      .survives_kill = true,
+      .make = [] { return std::make_unique<LevelDbPeer>(); }};
 }
 
 }  // namespace freyja::bench

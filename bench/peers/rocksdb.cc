@@ -120,15 +120,17 @@ class RocksDbPeer final : public Peer {
 }  // namespace
 
 PeerKind RocksDbKind() {
-  return {.id = "rocksdb",
-          .title = fmt::format("RocksDB {}.{}.{}", ROCKSDB_MAJOR, ROCKSDB_MINOR, ROCKSDB_PATCH),
-          .settings =
-              "own defaults but a block cache of 2 GiB or half of --memory-cap, Bloom filters of 10 bits a key, no "
-              "compression; MultiGet and WriteBatch",
-          .durability = "process death: every write; power loss: the part of the log written back",
-          .sync_always = "WriteOptions::sync",
-          .survives_kill = true,
-          .make = [] { return std::make_unique<RocksDbPeer>(); }};
+  return {
+      .id = "rocksdb",
+      .title = fmt::format("RocksDB {}.{}.{}", ROCKSDB_MAJOR, ROCKSDB_MINOR, ROCKSDB_PATCH),
+      .settings =
+          "own defaults but a block cache of 2 GiB, or half of --memory-cap, Bloom filters of 10 "
+          "bits a key, no "
+          "compression; MultiGet and WriteBatch",
+      .durability = "process death: every write; power loss: the part of the log written back",
+      .sync_always = "WriteOptions::sync",
+      .survives_kill = true,
+      .make = [] { return std::make_unique<RocksDbPeer>(); }};
 }
 
 }  // namespace freyja::bench

@@ -96,9 +96,8 @@ class WiredTigerPeer final : public Peer {
   }
 
   Status Open(const OpenParameters& parameters) override {
-    const std::string config =
-        fmt::format(fmt::runtime(kConfig), parameters.cache_bytes,
-                    parameters.sync_always ? "fsync" : "none");
+    const std::string config = fmt::format(fmt::runtime(kConfig), parameters.cache_bytes,
+                                           parameters.sync_always ? "fsync" : "none");
     int code = wiredtiger_open(parameters.directory.c_str(), nullptr, config.c_str(), &connection_);
     if (code != 0) return {StatusCode::kIoError, Describe("wiredtiger_open", code)};
     WT_SESSION* session = nullptr;
@@ -158,17 +157,18 @@ class WiredTigerPeer final : public Peer {
 }  // namespace
 
 PeerKind WiredTigerKind() {
-  return {.id = "wiredtiger",
-          .title = fmt::format("WiredTiger {}.{}.{}", WIREDTIGER_VERSION_MAJOR,
-                               WIREDTIGER_VERSION_MINOR, WIREDTIGER_VERSION_PATCH),
-          .settings =
-              "row store, a cache of 2 GiB or half of --memory-cap, log written (not synced) at every commit, a checkpoint "
-              "every 60 s, no compression; a batch is a transaction; it has no MultiGet, so one "
-              "search for each key",
-          .durability = "process death: every write; power loss: the part of the log written back",
-          .sync_always = "transaction_sync method fsync",
-          .survives_kill = true,
-          .make = [] { return std::make_unique<WiredTigerPeer>(); }};
+  return {
+      .id = "wiredtiger",
+      .title = fmt::format("WiredTiger {}.{}.{}", WIREDTIGER_VERSION_MAJOR,
+                           WIREDTIGER_VERSION_MINOR, WIREDTIGER_VERSION_PATCH),
+      .settings =
+          "row store, a cache of 2 GiB or half of --memory-cap, log written (not synced) at every "
+          "commit, a checkpoint every 60 s, no compression; a batch is a transaction; it has no "
+          "MultiGet, so one search for each key",
+      .durability = "process death: every write; power loss: the part of the log written back",
+      .sync_always = "transaction_sync method fsync",
+      .survives_kill = true,
+      .make = [] { return std::make_unique<WiredTigerPeer>(); }};
 }
 
 }  // namespace freyja::bench
