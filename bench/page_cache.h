@@ -1,7 +1,6 @@
 // What of files is in memory.
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
 
 #include "freyja/status.h"
@@ -11,8 +10,5 @@ namespace freyja::bench {
 // Drops all files below `directory` from the page cache, after writing back what is not on the
 // disk. What somebody has mapped stays, and so does all of a file system in memory. kIoError.
 [[nodiscard]] Status DropFromPageCache(const std::filesystem::path& directory);
-
-// How much of a file is in the page cache, in bytes rounded up to pages. kIoError.
-[[nodiscard]] Result<std::uint64_t> CachedBytes(const std::filesystem::path& file);
 
 }  // namespace freyja::bench

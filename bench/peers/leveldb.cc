@@ -53,7 +53,6 @@ class LevelDbPeer final : public Peer {
  public:
   Status Open(const OpenParameters& parameters) override {
     sync_ = parameters.sync_always;
-    db_.reset();  // it uses the cache
     cache_.reset(leveldb::NewLRUCache(parameters.cache_bytes));
     leveldb::Options options;
     options.create_if_missing = true;
@@ -94,8 +93,7 @@ PeerKind LevelDbKind() {
       .title = fmt::format("LevelDB {}.{}", leveldb::kMajorVersion, leveldb::kMinorVersion),
       .settings =
           "own defaults but a block cache of 2 GiB, or half of --memory-cap, Bloom filters of 10 "
-          "bits a key, no "
-          "compression; WriteBatch; it has no MultiGet, so one Get for each key",
+          "bits a key, no compression; WriteBatch; it has no MultiGet, so one Get for each key",
       .durability = "process death: every write; power loss: the part of the log written back",
       .sync_always = "WriteOptions::sync",
       .survives_kill = true,

@@ -125,8 +125,7 @@ PeerKind RocksDbKind() {
       .title = fmt::format("RocksDB {}.{}.{}", ROCKSDB_MAJOR, ROCKSDB_MINOR, ROCKSDB_PATCH),
       .settings =
           "own defaults but a block cache of 2 GiB, or half of --memory-cap, Bloom filters of 10 "
-          "bits a key, no "
-          "compression; MultiGet and WriteBatch",
+          "bits a key, no compression; MultiGet and WriteBatch",
       .durability = "process death: every write; power loss: the part of the log written back",
       .sync_always = "WriteOptions::sync",
       .survives_kill = true,
