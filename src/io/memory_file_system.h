@@ -12,7 +12,7 @@
 //   was neither written nor allocated) is not charged. Allocate takes what there is before it
 //   fails, as on ext4.
 // Paths are relative to "/", which exists. Directories can't be renamed (kUnsupported).
-// While a file is mapped it can grow to four times its size, at least 16 MiB.
+// While a file is mapped it can grow to four times its size, at least 128 KiB.
 #pragma once
 
 #include <cstddef>

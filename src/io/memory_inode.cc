@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::uint64_t kMaximumFileBytes = std::uint64_t{1} << 40;
 // Files may grow while they are mapped, up to their address space.
-constexpr std::uint64_t kMappedReserveBytes = 16 << 20;
+constexpr std::uint64_t kMappedReserveBytes = 128 << 10;
 constexpr std::uint64_t kMappedReserveFactor = 4;
 
 std::uint64_t RoundDown(std::uint64_t offset) { return offset / kBlockBytes * kBlockBytes; }

@@ -32,7 +32,7 @@ class Region {
 
  private:
   // Up to this size from the heap.
-  static constexpr std::uint64_t kHeapBytes = 64 << 10;
+  static constexpr std::uint64_t kHeapBytes = 1 << 20;
   bool on_heap() const { return size_ <= kHeapBytes; }
   void Free();
 

@@ -14,9 +14,9 @@ namespace freyja::torture {
 std::span<const Part> AllParts() {
   static const std::vector<Part> parts = {
       {"crash_states", "power cuts and kills at every operation, sector by sector", RunCrashStates,
-       30},
-      {"swaps", "reads and writes through one hot swap after another", RunSwaps, 17},
-      {"faults", "every file system call fails in every way", RunFaults, 18},
+       41},
+      {"swaps", "reads and writes through one hot swap after another", RunSwaps, 12},
+      {"faults", "every file system call fails in every way", RunFaults, 12},
       {"schedules", "threads in every order that two preemptions allow, and at random",
        RunSchedules, 20},
       {"rot", "every bit flipped, sectors and files mixed up", RunRot, 5},
