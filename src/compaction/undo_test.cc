@@ -221,13 +221,33 @@ TEST_F(UndoTest, TheOldestJobsLeaveWhenTheBudgetIsFull) {
 }
 
 TEST_F(UndoTest, AJobLargerThanTheBudgetIsGivenUpWhole) {
-  for (const char* prefix : {"a", "b", "c"}) f_.MakeGarbage(prefix, 5);
+  // The third step is too much; the fourth alone would fit.
+  for (const char* prefix : {"a", "b", "c", "d"}) f_.MakeGarbage(prefix, 5);
   const std::uint64_t bytes = f_.store->GetSegments().front().file_bytes;
   Configure({.max_bytes = 2 * bytes + bytes / 2});
-  const std::uint64_t job = MustCompact({.min_space_saving = 0.25, .step_bytes = 1});
+  const CompactionReport report = Must(Compact({.min_space_saving = 0.25, .step_bytes = 1}));
+  const std::uint64_t job = report.job_id;
+  EXPECT_EQ(report.steps, 4u);
   engine::testing::WaitUntilIdle(*f_.store);
-  EXPECT_TRUE(f_.store->quarantine().empty()) << "two of three steps can't be undone";
+  EXPECT_TRUE(f_.store->quarantine().empty()) << "some of four steps can't be undone";
   EXPECT_EQ(InState(SegmentState::kQuarantined).size(), 0u);
+  EXPECT_EQ(CodeOf(Undo(job)), StatusCode::kNotFound);
+  f_.ExpectModelForGood();
+}
+
+TEST_F(UndoTest, AJobGivenUpBetweenItsStepsIsNotKeptInPart) {
+  for (const char* prefix : {"a", "b", "c"}) f_.MakeGarbage(prefix, 5);
+  engine::testing::WaitUntilIdle(*f_.store);
+  int outputs = 0;
+  f_.machine.fs->SetOperationHook([&](io::Operation operation, const std::filesystem::path& path) {
+    if (operation != io::Operation::kCreate || path.extension() != ".data") return;
+    // The first step is committed when the second writes.
+    if (++outputs == 2) EXPECT_OK(f_.store->quarantine().GiveUp(f_.jobs));
+  });
+  const std::uint64_t job = MustCompact({.min_space_saving = 0.25, .step_bytes = 1});
+  f_.machine.fs->SetOperationHook({});
+  EXPECT_EQ(outputs, 3);
+  EXPECT_TRUE(f_.store->quarantine().empty()) << "two of three steps can't be undone";
   EXPECT_EQ(CodeOf(Undo(job)), StatusCode::kNotFound);
   f_.ExpectModelForGood();
 }
