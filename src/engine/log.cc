@@ -356,14 +356,13 @@ Status Log::Seal(Segment* segment) {
       parts_.reserve);
   if (!commit.ok()) return commit.status;
   segment->set_sealed(sealed);
-  {
-    base::MutexLock lock(mutex_);
-    std::erase(entries_, segment);
-    segment->set_state(SegmentState::kSealed);
-  }
   segment->mapping().AdviseRandom();
   const Status released = segment->file().ReleaseTail(sealed.data_bytes);
   static_cast<void>(released);  // costs space until the segment is compacted, nothing else
+  // Last: from here on a compaction may take the segment and free it.
+  base::MutexLock lock(mutex_);
+  std::erase(entries_, segment);
+  segment->set_state(SegmentState::kSealed);
   return Status::Ok();
 }
 

@@ -108,6 +108,25 @@ TEST_F(LogRulesTest, AHintWhoseCreationFailsLeavesNothingBehind) {
   EXPECT_EQ(testing::Get(*store_, "k"), "x");
 }
 
+// A sealed segment may be compacted and freed at any moment.
+TEST_F(LogRulesTest, ASegmentCountsAsSealedOnlyWhenSealingIsDoneWithIt) {
+  Put(*store_, "k", "x");
+  testing::WaitUntilIdle(*store_);
+  int released = 0;
+  machine_.fs->SetOperationHook([&](Operation operation, const std::filesystem::path& path) {
+    if (operation != Operation::kReleaseTail) return;
+    ++released;
+    for (const SegmentInfo& segment : store_->GetSegments()) {
+      if (segment.file != path.filename()) continue;
+      EXPECT_EQ(segment.state, SegmentState::kFull);
+    }
+  });
+  EXPECT_OK(store_->SealActive());
+  machine_.fs->SetOperationHook({});
+  EXPECT_EQ(released, 1);
+  EXPECT_EQ(store_->GetSegments().front().state, SegmentState::kSealed);
+}
+
 // What is only being prepared may be unreadable still, and nobody would be told.
 TEST_F(LogRulesTest, VerificationDoesNotReadASegmentThatNoManifestLists) {
   Put(*store_, "k", "x");
