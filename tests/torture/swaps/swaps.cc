@@ -46,6 +46,10 @@ constexpr Shape kScheduledOnDisk{
 // Long enough for a scheduler that has anything to do, on a machine that does much else.
 constexpr std::chrono::seconds kLongestRest{60};
 
+// Where nothing slows writers down they wait for the next job after so many writes: a store of
+// tiny segments that they filled while a busy machine did something else is never caught up with.
+constexpr std::uint64_t kMostWritesPerJob = 10'000;
+
 Options OptionsFor(const Shape& shape) {
   Options options;
   options.create_if_missing = true;
@@ -111,6 +115,7 @@ void RunSwaps(const Settings& settings, Report& report) {
 }
 
 void SwapLoad::Run(std::uint64_t swaps, bool undoes, const Deadline& deadline) {
+  bounded_ = !store_.GetStats().scheduler.running;
   std::vector<std::thread> threads;
   for (std::uint32_t writer = 0; writer < kWriters; ++writer) {
     threads.emplace_back([this, writer] { WriteLoop(writer); });
@@ -119,10 +124,10 @@ void SwapLoad::Run(std::uint64_t swaps, bool undoes, const Deadline& deadline) {
     threads.emplace_back([this, reader] { ReadLoop(seed_ * 2 + reader); });
   }
   threads.emplace_back([this] { IterateLoop(); });
-  if (store_.GetStats().scheduler.running) {
-    LetCompact(swaps, deadline);
-  } else {
+  if (bounded_) {
     Compact(swaps, undoes, deadline);
+  } else {
+    LetCompact(swaps, deadline);
   }
   stop_ = true;
   for (auto& thread : threads) thread.join();
@@ -138,6 +143,7 @@ void SwapLoad::Compact(std::uint64_t swaps, bool undoes, const Deadline& deadlin
       Wrongly(Wrong::kOther, "compaction: " + outcome.error().ToString());
       break;
     }
+    writes_since_job_ = 0;
     done += outcome->ran ? 1 : 0;
     if (undoes && outcome->ran && done % 5 == 0 && Undo(compactor, outcome->job_id)) ++undone;
   }
@@ -195,6 +201,10 @@ void SwapLoad::CheckFinalState() {
 void SwapLoad::WriteLoop(std::uint32_t writer) {
   std::mt19937_64 random(seed_ * 100 + writer);
   while (!stop_) {
+    if (bounded_ && writes_since_job_.fetch_add(1) >= kMostWritesPerJob) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      continue;
+    }
     const auto key =
         static_cast<std::uint32_t>(random() % (keys_.size() / kWriters)) * kWriters + writer;
     KeyState& state = keys_[key];

@@ -62,6 +62,8 @@ class SwapLoad {
   Report& report_;
   std::vector<KeyState> keys_;
   std::atomic<bool> stop_{false};
+  bool bounded_ = false;  // before the threads start
+  std::atomic<std::uint64_t> writes_since_job_{0};
 };
 
 }  // namespace freyja::torture
