@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <exception>
+#include <optional>
 
 #include "base/status_macros.h"
+#include "engine/hint_writer.h"
 #include "engine/segment_file.h"
 #include "engine/segment_summary.h"
 #include "format/segment_header.h"
@@ -15,7 +17,6 @@ namespace {
 constexpr std::ptrdiff_t kMostFullSegments = 4;
 constexpr std::uint64_t kSequenceBlock = std::uint64_t{1} << 32;
 constexpr std::uint64_t kPopulatePiece = std::uint64_t{2} << 20;
-constexpr std::uint64_t kPopulateAhead = std::uint64_t{16} << 20;
 
 }  // namespace
 
@@ -37,7 +38,6 @@ Log::Log(const Parts& parts, Start start)
       active_.store(segment);
       segment->set_state(SegmentState::kActive);
       append_offset_ = segment->log_end.load();
-      append_end_.store(append_offset_);
     } else {
       prepared_ = segment;
       segment->set_state(SegmentState::kPrepared);
@@ -67,10 +67,14 @@ void Log::Appended(std::uint64_t records, std::uint64_t tombstones, std::uint64_
   active->log_records.fetch_add(records, std::memory_order_relaxed);  // statistics
   active->log_tombstones.fetch_add(tombstones, std::memory_order_relaxed);
   active->log_end.store(append_offset_);
-  append_end_.store(append_offset_);
   appended_.store(last);
-  if (populated_end_.load() < append_offset_ + kPopulateAhead / 2 &&
-      populated_end_.load() < active->limit()) {
+  appended_bytes_.store(appended_bytes_.load(std::memory_order_relaxed) + bytes,
+                        std::memory_order_relaxed);  // one writer, the leader; a statistic
+  const std::uint64_t low = append_offset_ + window_.bytes() / 2;
+  if (low < active->limit()) {
+    if (active->populated_end.load() < low) wake_maintenance_();
+  } else if (!woke_for_next_) {
+    woke_for_next_ = true;
     wake_maintenance_();
   }
 }
@@ -86,8 +90,7 @@ Status Log::Roll(std::size_t bytes, bool may_use_reserve, std::uint64_t keep_fre
     next->set_state(SegmentState::kActive);
     active_.store(next);
     append_offset_ = next->log_end.load();
-    append_end_.store(append_offset_);
-    populated_end_.store(append_offset_);
+    woke_for_next_ = false;
     rolls_.fetch_add(1);
   }
   wake_maintenance_();
@@ -151,8 +154,13 @@ Status Log::SyncThrough(std::uint64_t sequence) {
   base::MutexLock sync_lock(sync_mutex_);
   if (durable_.load() >= sequence) return Status::Ok();
   FREYJA_RETURN_IF_ERROR(parts_.health.CheckWritable());
-  const std::uint64_t target = appended_.load();
-  for (Segment* segment : UnsyncedThrough(target)) {
+  const std::uint64_t appended = appended_.load();
+  const std::vector<Segment*> unsynced = UnsyncedThrough(sequence);
+  // All of the last segment that is there by now goes with it, which is what lets the writes
+  // of many wait for one sync.
+  const std::uint64_t target =
+      unsynced.empty() ? appended : std::min(appended, unsynced.back()->log_last_sequence.load());
+  for (Segment* segment : unsynced) {
     const Status status = SyncSegment(*segment);
     // Never kNoSpace: that says that nothing was stored, and here nobody knows.
     if (!status.ok()) return Status(StatusCode::kIoError, status.message());
@@ -247,27 +255,35 @@ Status Log::PrepareAhead() {
   return Prepare(format::kMinRecordBytes, /*may_use_reserve=*/false, /*keep_free=*/0);
 }
 
-bool Log::PopulateAhead() {
-  Segment* active = nullptr;
-  {
-    base::MutexLock lock(mutex_);
-    active = active_.load();
-    if (active == nullptr) return false;
-    active->Pin();  // it may be sealed, compacted and retired meanwhile
+Log::Unpopulated Log::NextUnpopulated() {
+  base::MutexLock prepare_lock(prepare_mutex_);
+  window_.Observe(appended_bytes_.load(), std::chrono::steady_clock::now());
+  base::MutexLock lock(mutex_);
+  std::uint64_t wanted = window_.bytes();
+  for (Segment* const segment : {active_.load(), prepared_}) {
+    if (segment == nullptr) continue;
+    const std::uint64_t append_end = segment->log_end.load();
+    const std::uint64_t here = std::min(wanted, segment->limit() - append_end);
+    const std::uint64_t begin = std::max(append_end, segment->populated_end.load());
+    if (begin < append_end + here) {
+      segment->Pin();  // it may be sealed, compacted and retired meanwhile
+      return {segment, begin, std::min(kPopulatePiece, segment->limit() - begin)};
+    }
+    wanted -= here;
   }
-  const std::uint64_t end = append_end_.load();
-  std::uint64_t populated = populated_segment_.load() == active->id() ? populated_end_.load() : end;
-  populated = std::max(populated, end);
-  const bool wanted = populated < active->limit() && populated < end + kPopulateAhead;
-  if (wanted) {
-    const std::uint64_t piece = std::min(kPopulatePiece, active->limit() - populated);
-    active->mapping().Populate(populated, piece);
-    populated += piece;
+  return {};
+}
+
+void Log::PopulateAhead() {
+  // A window at most, however fast it is used up: there is other work.
+  for (std::uint64_t done = 0; done < PopulateWindow::kMostBytes;) {
+    const Unpopulated next = NextUnpopulated();
+    if (next.segment == nullptr) return;
+    next.segment->mapping().Populate(next.begin, next.bytes);
+    next.segment->populated_end.store(next.begin + next.bytes);
+    next.segment->Unpin();
+    done += next.bytes;
   }
-  populated_segment_.store(active->id());
-  populated_end_.store(populated);
-  active->Unpin();
-  return wanted;
 }
 
 // --- Sealing ------------------------------------------------------------------------
@@ -316,11 +332,14 @@ Status Log::DropEmpty(Segment* segment) {
 
 Status Log::Seal(Segment* segment) {
   const std::uint64_t last = segment->log_last_sequence.load();
+  PopulateAhead();
   FREYJA_RETURN_IF_ERROR(SyncThrough(last));
 
+  // Without a hint the segment is scanned when it is needed: slower, not wrong. A full disk
+  // has better use for the space; the next open writes what is missing.
+  std::optional<HintWriter> hint;
+  if (parts_.reserve.whole()) hint.emplace(parts_.directory, segment->id());
   SummaryBuilder builder;
-  std::vector<format::HintEntry> entries;
-  entries.reserve(segment->log_records.load());
   RecordScanner scanner(segment->file(), segment->seed(), format::kSegmentHeaderBytes,
                         segment->log_end.load());
   ScannedRecord scanned;
@@ -333,16 +352,14 @@ Status Log::Seal(Segment* segment) {
       });
     }
     builder.Add(scanned);
-    entries.push_back(MakeHintEntry(scanned, hash_seed_));
+    if (hint) hint->Add(MakeHintEntry(scanned, hash_seed_));
+    if (scanned.offset / kPopulatePiece != scanner.offset() / kPopulatePiece) PopulateAhead();
   }
   const format::SealedSegment sealed = builder.Finish(segment->identity());
-
-  // Without a hint the segment is scanned when it is needed: slower, not wrong. A full disk
-  // has better use for the space; the next open writes what is missing.
-  if (parts_.reserve.whole()) {
-    Status hint = WriteHint(parts_.directory, HintHeaderOf(store_, sealed), entries);
-    if (hint.ok()) hint = parts_.directory.Sync();
-    if (!hint.ok()) parts_.health.Report(hint);
+  if (hint) {
+    Status written = hint->Finish(HintHeaderOf(store_, sealed));
+    if (written.ok()) written = parts_.directory.Sync();
+    if (!written.ok()) parts_.health.Report(written);
   }
 
   const auto commit = parts_.manifest.Commit(

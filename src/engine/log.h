@@ -23,6 +23,7 @@
 #include "engine/directory.h"
 #include "engine/id_allocator.h"
 #include "engine/manifest_store.h"
+#include "engine/populate_window.h"
 #include "engine/reserve.h"
 #include "engine/segment.h"
 #include "engine/segment_table.h"
@@ -73,7 +74,9 @@ class Log {
   std::uint64_t appended() const { return appended_.load(); }
   std::uint64_t published() const { return published_.load(); }
   std::uint64_t durable() const { return durable_.load(); }
-  // Makes every record through `sequence`, which has been appended, durable.
+  // Makes every record through `sequence`, which has been appended, durable. Syncs no segment
+  // that begins above it: that would write the pages made present ahead of the appends, and
+  // cost the writer a fault for each of them.
   Status SyncThrough(std::uint64_t sequence) FREYJA_EXCLUDES(sync_mutex_, mutex_);
   std::uint64_t syncs() const { return syncs_.load(); }
   std::uint64_t rolls() const { return rolls_.load(); }
@@ -84,8 +87,9 @@ class Log {
   // --- Maintenance ------------------------------------------------------------------
   // Prepares the segment after the active one, if there is none yet.
   Status PrepareAhead() FREYJA_EXCLUDES(prepare_mutex_);
-  // Makes the pages ahead of the append offset present. `false`: nothing to do.
-  bool PopulateAhead();
+  // Makes the pages ahead of the append offset present, as far as PopulateWindow says: in the
+  // active segment and then in the prepared one.
+  void PopulateAhead() FREYJA_EXCLUDES(prepare_mutex_, mutex_);
   // Seals the oldest segment if it is full and published. `false`: there is none.
   Result<bool> SealOldest() FREYJA_EXCLUDES(seal_mutex_);
   // Whether SealOldest has something to do now or soon; with `through`: with a segment that
@@ -111,6 +115,13 @@ class Log {
   Status SealBacklog() FREYJA_EXCLUDES(seal_mutex_, mutex_);
   Status DropEmpty(Segment* segment);
   Status Seal(Segment* segment);
+  // Where PopulateAhead goes on, pinned; null if there is nothing to do.
+  struct Unpopulated {
+    Segment* segment = nullptr;
+    std::uint64_t begin = 0;
+    std::uint64_t bytes = 0;
+  };
+  Unpopulated NextUnpopulated() FREYJA_EXCLUDES(prepare_mutex_, mutex_);
   // Anything but Ok, exceptions included, has poisoned.
   Status SyncSegment(Segment& segment) noexcept;
   std::vector<Segment*> UnsyncedThrough(std::uint64_t sequence) FREYJA_EXCLUDES(mutex_);
@@ -124,10 +135,10 @@ class Log {
 
   // The leader's.
   std::uint64_t append_offset_ = 0;
+  bool woke_for_next_ = false;  // so that the next segment's first pages are there in time
 
   // Self-synchronised.
   std::atomic<Segment*> active_{nullptr};
-  std::atomic<std::uint64_t> append_end_{0};  // append_offset_, for others to see
   std::atomic<std::uint64_t> appended_;
   std::atomic<std::uint64_t> published_;
   std::atomic<std::uint64_t> durable_;
@@ -135,13 +146,13 @@ class Log {
   std::atomic<std::uint64_t> settled_{0};  // durable_ at the last SettleTail
   std::atomic<std::uint64_t> syncs_{0};
   std::atomic<std::uint64_t> rolls_{0};
-  std::atomic<std::uint64_t> populated_segment_{0};
-  std::atomic<std::uint64_t> populated_end_{0};
+  std::atomic<std::uint64_t> appended_bytes_{0};
 
   base::Mutex seal_mutex_;     // one sealing at a time
   base::Mutex sync_mutex_;     // one sync at a time
   base::Mutex prepare_mutex_;  // one preparation at a time
   Segment* prepared_ FREYJA_GUARDED_BY(prepare_mutex_) = nullptr;
+  PopulateWindow window_;  // observed under prepare_mutex_
 
   mutable base::Mutex mutex_;
   std::deque<Segment*> entries_ FREYJA_GUARDED_BY(mutex_);  // oldest first

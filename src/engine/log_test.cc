@@ -112,6 +112,22 @@ TEST_F(LogTest, NothingIsSealedThatIsNotDurable) {
 
 // --- Syncing --------------------------------------------------------------------------
 
+// A sync writes what was made present ahead of the appends, too, and costs the writer a fault
+// for each of these pages.
+TEST_F(LogTest, SealingDoesNotSyncTheSegmentThatIsWrittenTo) {
+  std::atomic<int> syncs = 0;
+  machine_.fs->SetOperationHook([&](Operation operation, const std::filesystem::path& path) {
+    const Segment* const active = store_->log().active();
+    if (operation != Operation::kSync || path.extension() != ".data" || active == nullptr) return;
+    ++syncs;
+    EXPECT_NE(path.filename(), active->name());
+  });
+  Write("k", 600);  // several rolls
+  testing::WaitUntilIdle(*store_);
+  machine_.fs->SetOperationHook({});
+  EXPECT_GT(syncs, 3);
+}
+
 TEST_F(LogTest, AWriteThatAskedForItSurvivesAPowerCut) {
   for (int i = 0; i < 20; ++i) {
     Put(*store_, "k" + std::to_string(i % 3), ValueOf("k", i), Sync::kAlways);

@@ -60,9 +60,9 @@ milliseconds Maintenance::RunOnce() {
   Status status;
   try {
     if (!parts_.health.poisoned()) {
+      parts_.log.PopulateAhead();
       status = Prepare();
-      while (status.ok() && parts_.log.PopulateAhead()) {
-      }
+      parts_.log.PopulateAhead();  // what has just been prepared, too
       if (Status synced = SyncIfDue(); !synced.ok()) status = synced;
       if (Status ended = parts_.quarantine.GiveUpExpired(); !ended.ok()) status = ended;
       if (parts_.log.HasFull()) {

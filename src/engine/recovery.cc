@@ -7,6 +7,7 @@
 
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "engine/hint_writer.h"
 #include "engine/parallel.h"
 #include "engine/sealed_writer.h"
 #include "engine/segment_file.h"
@@ -299,7 +300,8 @@ Status Recovery::CopyRest(const format::Manifest& manifest, const ReplayedSegmen
                                {.identity = IdentityOf(manifest, id, parts_.random.Next64()),
                                 .manifest_generation = parts_.manifest.generation(),
                                 .hash_seed = manifest.hash_seed,
-                                .temp_dir = {}}));
+                                .temp_dir = {},
+                                .with_hint = MayWriteHints()}));
       copies.push_back(std::move(copy));
     }
     FREYJA_ASSIGN_OR_RETURN([[maybe_unused]] const std::uint64_t offset,

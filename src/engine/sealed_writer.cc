@@ -15,7 +15,9 @@ SealedWriter::SealedWriter(Directory& directory, Target target, std::filesystem:
       seed_(target_.identity.ChecksumSeed()),
       path_(std::move(path)),
       file_(std::move(file)),
-      offset_(format::kSegmentHeaderBytes) {}
+      offset_(format::kSegmentHeaderBytes) {
+  if (target_.with_hint) hint_.emplace(directory, id());
+}
 
 Result<std::unique_ptr<SealedWriter>> SealedWriter::Create(Directory& directory, Target target) {
   const auto path = (target.temp_dir.empty() ? directory.path() : target.temp_dir) /
@@ -45,7 +47,7 @@ Result<std::uint64_t> SealedWriter::Append(format::Record record) {
                               .bytes = bytes,
                               .checksum = base::Load<std::uint32_t>(out.data()),
                               .record = record};
-  entries_.push_back(MakeHintEntry(scanned, target_.hash_seed));
+  if (hint_) hint_->Add(MakeHintEntry(scanned, target_.hash_seed));
   summary_.Add(scanned);
   piece_bytes_ += bytes;
   offset_ += bytes;
@@ -74,10 +76,8 @@ Status SealedWriter::SealData() {
 }
 
 Status SealedWriter::SealHint() {
-  FREYJA_RETURN_IF_ERROR(
-      WriteHint(directory_, HintHeaderOf(target_.identity.store, sealed_), entries_));
-  entries_ = {};
-  return Status::Ok();
+  if (!hint_) return Status::Ok();
+  return hint_->Finish(HintHeaderOf(target_.identity.store, sealed_));
 }
 
 Status SealedWriter::Verify() {

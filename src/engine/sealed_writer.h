@@ -5,12 +5,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "engine/directory.h"
+#include "engine/hint_writer.h"
 #include "engine/segment.h"
 #include "engine/segment_summary.h"
-#include "format/hint.h"
 #include "format/manifest.h"
 #include "format/record.h"
 
@@ -19,7 +20,7 @@ namespace freyja::engine {
 // Order of calls: Append…, Seal (or SealData and SealHint), Verify, MoveIntoPlace, Map. Until a
 // manifest lists the segment its files mean nothing; Abandon (or the next open) removes them.
 //
-// Memory: two pieces of kPieceBytes or one record, if that is longer, and 32 bytes a record.
+// Memory: a piece of kPieceBytes or one record, if that is longer, and what HintWriter needs.
 // Not thread-safe.
 class SealedWriter {
  public:
@@ -30,6 +31,7 @@ class SealedWriter {
     std::uint64_t manifest_generation = 0;
     std::uint64_t hash_seed = 0;
     std::filesystem::path temp_dir = {};  // empty: in the store's directory
+    bool with_hint = true;
   };
 
   static Result<std::unique_ptr<SealedWriter>> Create(Directory& directory, Target target);
@@ -43,6 +45,7 @@ class SealedWriter {
   // Writes what is buffered, the hint as well, and syncs both files.
   Status Seal();
   // The same in two steps, for whoever can do without a hint (then the records are scanned).
+  // SealHint does nothing without Target::with_hint.
   Status SealData();
   Status SealHint();
   const format::SealedSegment& sealed() const { return sealed_; }
@@ -72,7 +75,7 @@ class SealedWriter {
   std::size_t piece_bytes_ = 0;
   std::uint64_t offset_;  // of the next record in the file
   SummaryBuilder summary_;
-  std::vector<format::HintEntry> entries_;
+  std::optional<HintWriter> hint_;
   format::SealedSegment sealed_;
 };
 

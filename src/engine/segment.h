@@ -92,6 +92,8 @@ class Segment {
   std::atomic<std::uint64_t> log_tombstones{0};
   std::atomic<std::uint64_t> log_first_sequence{0};
   std::atomic<std::uint64_t> log_last_sequence{0};
+  // Pages below it have been made present for appends.
+  std::atomic<std::uint64_t> populated_end{0};
 
  private:
   friend class SegmentTable;

@@ -106,23 +106,6 @@ Status ScanSealed(io::File& file, const format::SegmentIdentity& identity,
   return Status::Ok();
 }
 
-Status WriteHint(Directory& directory, const format::HintHeader& header,
-                 std::span<const format::HintEntry> entries) {
-  const auto path = directory.HintPath(header.identity.id);
-  directory.RemoveBestEffort(path);
-  const std::vector<std::byte> bytes = format::EncodeHint(header, entries);
-  const auto write = [&]() -> Status {
-    FREYJA_ASSIGN_OR_RETURN(const auto file,
-                            directory.file_system().Open(path, io::OpenMode::kCreateNew));
-    FREYJA_RETURN_IF_ERROR(file->WriteAt(0, bytes));
-    return file->Sync();
-  };
-  Status status = write();
-  // A creation that failed may have happened all the same.
-  if (!status.ok()) directory.RemoveBestEffort(path);
-  return status;
-}
-
 namespace {
 
 struct OpenHint {

@@ -1,4 +1,4 @@
-// Creating, opening and checking data files and hints. Stateless.
+// Creating, opening and checking data files, reading hints. Stateless.
 #pragma once
 
 #include <cstdint>
@@ -38,11 +38,6 @@ Result<std::unique_ptr<Segment>> MapSealedSegment(std::unique_ptr<io::File> file
 Status ScanSealed(io::File& file, const format::SegmentIdentity& identity,
                   const format::SealedSegment& sealed,
                   const std::function<Status(const ScannedRecord&)>& visit);
-
-// Writes and syncs `<id>.hint`, replacing one that an earlier attempt left. The directory
-// is not synced. On an error no hint is left behind (as far as that can be done).
-Status WriteHint(Directory& directory, const format::HintHeader& header,
-                 std::span<const format::HintEntry> entries);
 
 // The entries of the hint of a sealed segment. Any error means: scan the segment instead.
 Result<std::vector<format::HintEntry>> ReadHintEntries(Directory& directory,

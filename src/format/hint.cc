@@ -72,6 +72,11 @@ void AppendTrailer(std::byte* to, std::uint32_t checksum) {
   base::Store(to + sizeof checksum, std::uint32_t{0});
 }
 
+HintHeader WithFilter(HintHeader header) {
+  header.filter_bytes = BloomFilterBytes(header.record_count);
+  return header;
+}
+
 // Checks the length and the trailer of entries or filter, whose checksums are seeded with
 // the header's: the parts of one hint do not verify in another.
 Status CheckPart(const HintHeader& header, std::string_view what, std::uint64_t expected_bytes,
@@ -141,25 +146,41 @@ HintEntry DecodeHintEntry(std::span<const std::byte, kHintEntryBytes> bytes) {
           .has_expiry = (packed & kExpiryBit) != 0};
 }
 
+HintFrame::HintFrame(HintHeader header)
+    : layout_(LayoutOf(WithFilter(header))),
+      head_(EncodeHeader(WithFilter(header))),
+      entries_crc_(ChecksumOf(head_)),
+      tail_(layout_.file_bytes - layout_.entries_offset - layout_.entries_bytes) {}
+
+void HintFrame::Add(std::span<const std::byte> entries) {
+  entries_crc_ = base::Crc32c(entries_crc_, entries);
+  const auto filter = std::span(tail_).subspan(kTrailerBytes, layout_.filter_bytes);
+  for (; !entries.empty(); entries = entries.subspan(kHintEntryBytes)) {
+    AddToBloomFilter(filter, DecodeHintEntry(entries.first<kHintEntryBytes>()).hash);
+  }
+}
+
+std::span<const std::byte> HintFrame::Tail() {
+  AppendTrailer(tail_.data(), entries_crc_);
+  const auto filter = std::span(tail_).subspan(kTrailerBytes, layout_.filter_bytes);
+  AppendTrailer(filter.data() + filter.size(), base::Crc32c(ChecksumOf(head_), filter));
+  return tail_;
+}
+
 std::vector<std::byte> EncodeHint(HintHeader header, std::span<const HintEntry> entries) {
   header.record_count = entries.size();
-  header.filter_bytes = BloomFilterBytes(entries.size());
-  const HintLayout layout = LayoutOf(header);
-  std::vector<std::byte> file(layout.file_bytes);
-  const HeaderBytes header_bytes = EncodeHeader(header);
-  std::ranges::copy(header_bytes, file.begin());
-
-  const auto entries_part = std::span(file).subspan(layout.entries_offset, layout.entries_bytes);
-  const auto filter = std::span(file).subspan(layout.filter_offset, layout.filter_bytes);
-  std::span<std::byte> rest = entries_part;
+  HintFrame frame(header);
+  std::vector<std::byte> file(frame.layout().file_bytes);
+  const auto part =
+      std::span(file).subspan(frame.layout().entries_offset, frame.layout().entries_bytes);
+  std::span<std::byte> rest = part;
   for (const HintEntry& entry : entries) {
     EncodeHintEntry(entry, rest.first<kHintEntryBytes>());
     rest = rest.subspan(kHintEntryBytes);
-    AddToBloomFilter(filter, entry.hash);
   }
-  const std::uint32_t seed = ChecksumOf(header_bytes);
-  AppendTrailer(entries_part.data() + entries_part.size(), base::Crc32c(seed, entries_part));
-  AppendTrailer(filter.data() + filter.size(), base::Crc32c(seed, filter));
+  frame.Add(part);
+  std::ranges::copy(frame.Head(), file.begin());
+  std::ranges::copy(frame.Tail(), part.data() + part.size());
   return file;
 }
 

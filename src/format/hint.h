@@ -5,6 +5,7 @@
 //   entries' CRC-32C (u32) + u32 zero | filter | filter's CRC-32C (u32) + u32 zero
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -50,6 +51,28 @@ HintLayout LayoutOf(const HintHeader& header);
 
 void EncodeHintEntry(const HintEntry& entry, std::span<std::byte, kHintEntryBytes> out);
 HintEntry DecodeHintEntry(std::span<const std::byte, kHintEntryBytes> bytes);
+
+// What stands around the entries of a hint, made while they go by, so that nobody needs to hold
+// a whole hint. Not thread-safe.
+class HintFrame {
+ public:
+  // `header.filter_bytes` is set from `header.record_count`.
+  explicit HintFrame(HintHeader header);
+
+  // Whole entries as EncodeHintEntry makes them, in file order, in pieces of any length.
+  void Add(std::span<const std::byte> entries);
+  const HintLayout& layout() const { return layout_; }
+  // What goes before the entries.
+  std::span<const std::byte> Head() const { return head_; }
+  // What goes behind them, once all have been added.
+  std::span<const std::byte> Tail();
+
+ private:
+  const HintLayout layout_;
+  const std::array<std::byte, kHintHeaderBytes> head_;
+  std::uint32_t entries_crc_;
+  std::vector<std::byte> tail_;  // the filter, with room for the checksums
+};
 
 // A whole hint file. `header.record_count` and `header.filter_bytes` are set from `entries`.
 std::vector<std::byte> EncodeHint(HintHeader header, std::span<const HintEntry> entries);

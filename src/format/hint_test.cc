@@ -102,6 +102,22 @@ RC_GTEST_PROP(HintTest, EntriesOfAnyContentRoundTrip,
   RC_ASSERT(DecodeHintEntry(bytes) == entry);
 }
 
+RC_GTEST_PROP(HintTest, AFrameIsTheSameHoweverTheEntriesComeToIt, ()) {
+  const auto entries = Entries(*rc::gen::inRange<std::size_t>(0, 300));
+  HintHeader header = HeaderFor(entries);
+  header.record_count = entries.size();
+  const Bytes file = EncodeHint(header, entries);
+  HintFrame frame(header);
+  auto rest = std::span(file).subspan(frame.layout().entries_offset, frame.layout().entries_bytes);
+  while (!rest.empty()) {
+    const std::size_t count = *rc::gen::inRange<std::size_t>(1, rest.size() / kHintEntryBytes + 1);
+    frame.Add(rest.first(count * kHintEntryBytes));
+    rest = rest.subspan(count * kHintEntryBytes);
+  }
+  RC_ASSERT(std::ranges::equal(frame.Head(), std::span(file).first(kHintHeaderBytes)));
+  RC_ASSERT(std::ranges::equal(frame.Tail(), std::span(file).last(frame.Tail().size())));
+}
+
 TEST(HintTest, EveryFlippedBitIsCorruption) {
   for (const std::size_t count : {0U, 1U, 7U}) {
     ForEachFlippedBit(Example(count), [](const Bytes& damaged, std::size_t bit) {
