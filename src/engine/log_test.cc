@@ -146,6 +146,26 @@ TEST_F(LogTest, OlderSegmentsAreDurableBeforeANewerOneIsAcknowledged) {
   }
 }
 
+TEST_F(LogTest, ASyncOfAFullSegmentSaysNothingOfTheNextOne) {
+  Put(*store_, "first", "x");
+  testing::WaitUntilIdle(*store_);
+  std::promise<void> go;
+  const std::shared_future<void> gone = go.get_future().share();
+  machine_.fs->SetOperationHook([&](Operation operation, const std::filesystem::path& path) {
+    // What follows the roll, before the sealing.
+    if (operation == Operation::kCreate && path.extension() == ".data") gone.wait();
+  });
+  while (store_->log().rolls() == 0) Write("k", 1);
+  Write("later", 3);
+  go.set_value();
+  testing::WaitUntilIdle(*store_);
+  machine_.fs->SetOperationHook({});
+  const SegmentInfo sealed = store_->GetSegments().front();
+  ASSERT_EQ(sealed.state, SegmentState::kSealed);
+  EXPECT_EQ(store_->log().durable(), sealed.highest_sequence);
+  EXPECT_LT(store_->log().durable(), store_->log().appended());
+}
+
 TEST_F(LogTest, ALaterWriteIsNotVisibleBeforeAnEarlierPendingSync) {
   Put(*store_, "k", "old");
   testing::WaitUntilIdle(*store_);
