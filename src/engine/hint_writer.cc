@@ -1,6 +1,7 @@
 #include "engine/hint_writer.h"
 
 #include <algorithm>
+#include <exception>
 
 #include "base/crc32c.h"
 #include "base/status_macros.h"
@@ -10,7 +11,12 @@ namespace freyja::engine {
 HintWriter::HintWriter(Directory& directory, std::uint64_t id) : directory_(directory), id_(id) {}
 
 HintWriter::~HintWriter() {
-  if (unfinished_) directory_.RemoveBestEffort(directory_.HintPath(id_));
+  if (!unfinished_) return;
+  try {
+    directory_.RemoveBestEffort(directory_.HintPath(id_));
+  } catch (const std::exception&) {
+    // No memory for the path: it stays, and does not verify.
+  }
 }
 
 void HintWriter::Add(const format::HintEntry& entry) {

@@ -155,7 +155,8 @@ TEST_F(LogTest, ASyncOfAFullSegmentSaysNothingOfTheNextOne) {
     // What follows the roll, before the sealing.
     if (operation == Operation::kCreate && path.extension() == ".data") gone.wait();
   });
-  while (store_->log().rolls() == 0) Write("k", 1);
+  const std::uint64_t rolls = store_->log().rolls();
+  while (store_->log().rolls() == rolls) Write("k", 1);
   Write("later", 3);
   go.set_value();
   testing::WaitUntilIdle(*store_);
