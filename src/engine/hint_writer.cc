@@ -14,8 +14,8 @@ HintWriter::~HintWriter() {
   if (!unfinished_) return;
   try {
     directory_.RemoveBestEffort(directory_.HintPath(id_));
-  } catch (const std::exception&) {
-    // No memory for the path: it stays, and does not verify.
+    // Without memory for the path the file stays, and does not verify.
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch)
   }
 }
 
