@@ -23,7 +23,7 @@ void HintWriter::Add(const format::HintEntry& entry) {
   if (!status_.ok()) return;
   if (piece_.size() == kPieceBytes) {
     status_ = Spill();
-    if (!status_.ok()) return;
+    if (!status_.ok()) return GiveUp();
   }
   const std::size_t at = piece_.size();
   piece_.resize(at + format::kHintEntryBytes);
@@ -83,15 +83,23 @@ Status HintWriter::Complete(const format::HintHeader& header) {
   return file_->Sync();
 }
 
+// At once: on a full disk others need the room.
+void HintWriter::GiveUp() {
+  file_.reset();
+  piece_ = {};
+  if (!unfinished_) return;
+  directory_.RemoveBestEffort(directory_.HintPath(id_));
+  unfinished_ = false;
+}
+
 Status HintWriter::Finish(const format::HintHeader& header) {
   Status status = Complete(header);
   file_.reset();
   piece_ = {};
   if (status.ok()) {
     unfinished_ = false;
-  } else if (unfinished_) {
-    directory_.RemoveBestEffort(directory_.HintPath(id_));
-    unfinished_ = false;
+  } else {
+    GiveUp();
   }
   return status;
 }

@@ -36,6 +36,7 @@ class HintWriter {
  private:
   Status Open();
   Status Spill();
+  void GiveUp();
   Status Complete(const format::HintHeader& header);
   // Gives `frame` the entries that are in the file, after checking that they are what was
   // written.

@@ -101,6 +101,18 @@ TEST_F(HintWriterTest, WhicheverCallFailsItSaysSoAndLeavesNothing) {
   }
 }
 
+TEST_F(HintWriterTest, WhatDoesNotFitGivesItsRoomBackAtOnce) {
+  HintWriter writer(directory_, 7);
+  const auto entries = Entries(3 * kEntriesPerPiece);
+  fs_.InjectFault({.operations = {Operation::kWrite},
+                   .skip = 1,
+                   .status = Status(StatusCode::kNoSpace, "full")});
+  for (const auto& entry : entries) writer.Add(entry);
+  EXPECT_FALSE(Exists());
+  EXPECT_EQ(writer.Finish(HeaderFor(entries.size())).code(), StatusCode::kNoSpace);
+  EXPECT_FALSE(Exists());
+}
+
 // A checksum made from what is read back must not bless what the disk made of it.
 TEST_F(HintWriterTest, EntriesThatReadDifferentlyAreNotSealed) {
   HintWriter writer(directory_, 7);

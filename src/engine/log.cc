@@ -352,6 +352,7 @@ Status Log::Seal(Segment* segment) {
       });
     }
     builder.Add(scanned);
+    if (!parts_.reserve.whole()) hint.reset();
     if (hint) hint->Add(MakeHintEntry(scanned, hash_seed_));
     if (scanned.offset / kPopulatePiece != scanner.offset() / kPopulatePiece) PopulateAhead();
   }

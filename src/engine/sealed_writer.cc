@@ -101,6 +101,7 @@ Result<std::unique_ptr<Segment>> SealedWriter::Map() {
 
 void SealedWriter::Abandon() {
   file_.reset();
+  hint_.reset();
   directory_.RemoveBestEffort(path_);
   directory_.RemoveBestEffort(directory_.HintPath(id()));
 }
