@@ -11,9 +11,8 @@ namespace freyja::engine {
 HintWriter::HintWriter(Directory& directory, std::uint64_t id) : directory_(directory), id_(id) {}
 
 HintWriter::~HintWriter() {
-  if (!unfinished_) return;
   try {
-    directory_.RemoveBestEffort(directory_.HintPath(id_));
+    Release();
     // Without memory for the path the file stays, and does not verify.
   } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch)
   }
@@ -23,7 +22,7 @@ void HintWriter::Add(const format::HintEntry& entry) {
   if (!status_.ok()) return;
   if (piece_.size() == kPieceBytes) {
     status_ = Spill();
-    if (!status_.ok()) return GiveUp();
+    if (!status_.ok()) return Release();
   }
   const std::size_t at = piece_.size();
   piece_.resize(at + format::kHintEntryBytes);
@@ -83,8 +82,7 @@ Status HintWriter::Complete(const format::HintHeader& header) {
   return file_->Sync();
 }
 
-// At once: on a full disk others need the room.
-void HintWriter::GiveUp() {
+void HintWriter::Release() {
   file_.reset();
   piece_ = {};
   if (!unfinished_) return;
@@ -94,13 +92,8 @@ void HintWriter::GiveUp() {
 
 Status HintWriter::Finish(const format::HintHeader& header) {
   Status status = Complete(header);
-  file_.reset();
-  piece_ = {};
-  if (status.ok()) {
-    unfinished_ = false;
-  } else {
-    GiveUp();
-  }
+  if (status.ok()) unfinished_ = false;
+  Release();
   return status;
 }
 

@@ -16,7 +16,7 @@ namespace freyja::engine {
 // kept for Finish: a hint is nothing that anybody must have. Unless Finish has returned Ok, no
 // hint is left behind (as far as that can be done).
 //
-// Memory: kPieceBytes, in Finish 10 bits an entry more. Not thread-safe.
+// Memory: kPieceBytes, in Finish twice that and 10 bits an entry. Not thread-safe.
 class HintWriter {
  public:
   static constexpr std::size_t kPieceBytes = std::size_t{256} << 10;
@@ -36,7 +36,8 @@ class HintWriter {
  private:
   Status Open();
   Status Spill();
-  void GiveUp();
+  // Closes the file and removes it unless it is finished: on a full disk others need the room.
+  void Release();
   Status Complete(const format::HintHeader& header);
   // Gives `frame` the entries that are in the file, after checking that they are what was
   // written.

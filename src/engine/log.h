@@ -6,9 +6,9 @@
 //     directory are synced, and a durable manifest lists it.
 //  2. Sequence numbers are dense over the log. Segments are sealed in log order, each only
 //     when it is synced and all its records are published.
-//  3. There is one sync at a time. It goes through the segments oldest first, establishes
-//     the last number completely appended before it began, and if it fails the store is
-//     poisoned before anyone learns of it; it is never repeated.
+//  3. There is one sync at a time. It goes through segments oldest first, establishes the last
+//     number that was completely appended to them before it began, and if it fails the store
+//     is poisoned before anyone learns of it; it is never repeated.
 #pragma once
 
 #include <atomic>
@@ -72,6 +72,7 @@ class Log {
 
   // --- Any thread -------------------------------------------------------------------
   std::uint64_t appended() const { return appended_.load(); }
+  std::uint64_t appended_bytes() const { return appended_bytes_.load(); }  // since it was opened
   std::uint64_t published() const { return published_.load(); }
   std::uint64_t durable() const { return durable_.load(); }
   // Makes every record through `sequence`, which has been appended, durable. Syncs no segment

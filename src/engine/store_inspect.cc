@@ -129,7 +129,7 @@ Stats Store::GetStats() const {
   stats.puts = writer_->puts();
   stats.deletes = writer_->deletes();
   stats.user_bytes_written = writer_->user_bytes();
-  stats.log_bytes_written = writer_->log_bytes();
+  stats.log_bytes_written = log_->appended_bytes();
   stats.syncs = log_->syncs();
   stats.rolls = log_->rolls();
   stats.compactions_completed = totals_.completed.load();

@@ -209,7 +209,6 @@ Status Writer::AppendRecords(const Request& request) {
   Count(puts_, operations.size() - tombstones);
   Count(deletes_, tombstones);
   Count(user_bytes_, PayloadBytes(operations));
-  Count(log_bytes_, offset - start);
   return Status::Ok();
 }
 

@@ -67,7 +67,6 @@ class Writer {
   std::uint64_t puts() const { return puts_.load(); }
   std::uint64_t deletes() const { return deletes_.load(); }
   std::uint64_t user_bytes() const { return user_bytes_.load(); }
-  std::uint64_t log_bytes() const { return log_bytes_.load(); }
 
  private:
   static constexpr std::size_t kMaxGroupRequests = 256;
@@ -110,7 +109,6 @@ class Writer {
   std::atomic<std::uint64_t> puts_{0};
   std::atomic<std::uint64_t> deletes_{0};
   std::atomic<std::uint64_t> user_bytes_{0};
-  std::atomic<std::uint64_t> log_bytes_{0};
 };
 
 }  // namespace freyja::engine

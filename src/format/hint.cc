@@ -72,11 +72,6 @@ void AppendTrailer(std::byte* to, std::uint32_t checksum) {
   base::Store(to + sizeof checksum, std::uint32_t{0});
 }
 
-HintHeader WithFilter(HintHeader header) {
-  header.filter_bytes = BloomFilterBytes(header.record_count);
-  return header;
-}
-
 // Checks the length and the trailer of entries or filter, whose checksums are seeded with
 // the header's: the parts of one hint do not verify in another.
 Status CheckPart(const HintHeader& header, std::string_view what, std::uint64_t expected_bytes,
@@ -146,29 +141,34 @@ HintEntry DecodeHintEntry(std::span<const std::byte, kHintEntryBytes> bytes) {
           .has_expiry = (packed & kExpiryBit) != 0};
 }
 
-HintFrame::HintFrame(HintHeader header)
-    : layout_(LayoutOf(WithFilter(header))),
-      head_(EncodeHeader(WithFilter(header))),
+HintFrame::HintFrame(const HintHeader& header)
+    : layout_(LayoutOf(header)),
+      head_(EncodeHeader(header)),
       entries_crc_(ChecksumOf(head_)),
       tail_(layout_.file_bytes - layout_.entries_offset - layout_.entries_bytes) {}
 
 void HintFrame::Add(std::span<const std::byte> entries) {
   entries_crc_ = base::Crc32c(entries_crc_, entries);
-  const auto filter = std::span(tail_).subspan(kTrailerBytes, layout_.filter_bytes);
+  const auto filter = Filter();
   for (; !entries.empty(); entries = entries.subspan(kHintEntryBytes)) {
     AddToBloomFilter(filter, DecodeHintEntry(entries.first<kHintEntryBytes>()).hash);
   }
 }
 
+std::span<std::byte> HintFrame::Filter() {
+  return std::span(tail_).subspan(kTrailerBytes, layout_.filter_bytes);
+}
+
 std::span<const std::byte> HintFrame::Tail() {
   AppendTrailer(tail_.data(), entries_crc_);
-  const auto filter = std::span(tail_).subspan(kTrailerBytes, layout_.filter_bytes);
+  const auto filter = Filter();
   AppendTrailer(filter.data() + filter.size(), base::Crc32c(ChecksumOf(head_), filter));
   return tail_;
 }
 
 std::vector<std::byte> EncodeHint(HintHeader header, std::span<const HintEntry> entries) {
   header.record_count = entries.size();
+  header.filter_bytes = BloomFilterBytes(entries.size());
   HintFrame frame(header);
   std::vector<std::byte> file(frame.layout().file_bytes);
   const auto part =

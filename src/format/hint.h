@@ -56,8 +56,8 @@ HintEntry DecodeHintEntry(std::span<const std::byte, kHintEntryBytes> bytes);
 // a whole hint. Not thread-safe.
 class HintFrame {
  public:
-  // `header.filter_bytes` is set from `header.record_count`.
-  explicit HintFrame(HintHeader header);
+  // A complete header, as of the entries to come.
+  explicit HintFrame(const HintHeader& header);
 
   // Whole entries as EncodeHintEntry makes them, in file order, in pieces of any length.
   void Add(std::span<const std::byte> entries);
@@ -68,6 +68,8 @@ class HintFrame {
   std::span<const std::byte> Tail();
 
  private:
+  std::span<std::byte> Filter();
+
   const HintLayout layout_;
   const std::array<std::byte, kHintHeaderBytes> head_;
   std::uint32_t entries_crc_;

@@ -106,6 +106,7 @@ RC_GTEST_PROP(HintTest, AFrameIsTheSameHoweverTheEntriesComeToIt, ()) {
   const auto entries = Entries(*rc::gen::inRange<std::size_t>(0, 300));
   HintHeader header = HeaderFor(entries);
   header.record_count = entries.size();
+  header.filter_bytes = BloomFilterBytes(entries.size());
   const Bytes file = EncodeHint(header, entries);
   HintFrame frame(header);
   auto rest = std::span(file).subspan(frame.layout().entries_offset, frame.layout().entries_bytes);
