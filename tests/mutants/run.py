@@ -17,8 +17,8 @@ Steps: copy the tree to build/mutants/tree, configure it as the dev preset does,
 checks, run them unmutated (they must pass, else nothing below means anything), then for each
 mutant: apply, build a check, run it, go on to the next check or mutant, restore. A check
 kills by failing, by crashing or by running into its time limit. A mutant that does not apply,
-does not build or survives makes the command fail. The result goes to build/mutants/report.md
-and report.json as well.
+does not build or survives makes the command fail. The result goes to build/mutants/report.json
+and report.md as well; docs/mutants.md is a copy of the latter.
 """
 
 import argparse
@@ -295,7 +295,25 @@ def verdict_of(results):
     return "does not build" if "build" in results else "survived"
 
 
-def table_of(mutants, results, checks):
+def noticed_table_of(mutants, results):
+    """Markdown: which test of which check was the first to notice each mutant."""
+    lines = ["| mutant | breaks | traps | check | test |", "| --- " * 5 + "|"]
+    for mutant in mutants:
+        if mutant.id not in results:
+            continue
+        ran = results[mutant.id]
+        if first := next(iter(killers_of(ran)), None):
+            outcome, test = ran[first]
+            how = "" if outcome == FAILED else f" ({outcome})"
+            noticed = f"`{first}`{how} | `{test}`"
+        else:
+            noticed = f"**{verdict_of(ran)}** | "
+        traps = ", ".join(str(trap) for trap in mutant.traps)
+        lines.append(f"| `{mutant.id}` | {mutant.breaks} | {traps} | {noticed} |")
+    return "\n".join(lines) + "\n"
+
+
+def matrix_of(mutants, results, checks):
     """Markdown: mutant × check, and which test was the first to notice."""
     lines = ["| mutant | breaks | traps | " + " | ".join(checks) + " | first noticed by |",
              "| --- " * (len(checks) + 4) + "|"]
@@ -319,12 +337,35 @@ def summary_of(results, seconds):
             "do_not_build": verdicts.count("does not build"), "seconds": round(seconds)}
 
 
-def write_report(scratch, mutants, results, checks, seconds):
+def commit_of(root):
+    """The commit of the tree that is mutated, and whether it has changed since."""
+    def git(*arguments):
+        done = subprocess.run(["git", "-C", root, *arguments], capture_output=True, text=True,
+                              check=False)
+        return done.stdout.strip() if done.returncode == 0 else ""
+    commit = git("rev-parse", "--short", "HEAD")
+    if not commit:
+        return "a tree without a commit"
+    return f"commit `{commit}`" + (" with changes" if git("status", "--porcelain") else "")
+
+
+def document_of(mutants, results, checks, seconds, matrix, tree):
+    """The report as Markdown."""
     summary = summary_of(results, seconds)
-    line = (f"{summary['killed']} of {summary['mutants']} mutants killed, "
-            f"{summary['survived']} survived, {summary['do_not_build']} did not build; "
-            f"{summary['seconds']} s\n")
-    markdown = line + "\n" + table_of(mutants, results, checks)
+    return (
+        "# Mutants and what notices them\n\n"
+        "Each mutant is one fault in the store's own code. `make mutants` builds each and runs\n"
+        "the checks until the first that notices, those that the mutant names first;\n"
+        "`tests/mutants/run.py --matrix` goes on after it.\n\n"
+        f"On {tree}: {summary['killed']} of {summary['mutants']} mutants killed, "
+        f"{summary['survived']} survived, {summary['do_not_build']} did not build; "
+        f"{summary['seconds']} s.\n\n" +
+        (matrix_of(mutants, results, checks) if matrix else noticed_table_of(mutants, results)))
+
+
+def write_report(scratch, mutants, results, checks, seconds, matrix, tree):
+    summary = summary_of(results, seconds)
+    markdown = document_of(mutants, results, checks, seconds, matrix, tree)
     as_json = summary | {"results": {
         id: {"verdict": verdict_of(ran), "checks": {check: outcome for check, (outcome, _) in
                                                     ran.items()},
@@ -353,6 +394,7 @@ def run_all(options, mutants):
     except BlockingIOError:
         raise SystemExit(f"another run uses {scratch}") from None
     start = time.monotonic()
+    tree = commit_of(ROOT)
     workshop = Workshop(ROOT, scratch, options.jobs)
     workshop.prepare()
     checks = selected(checks_of(workshop.copy), options.checks)
@@ -367,7 +409,7 @@ def run_all(options, mutants):
         say(f"{number}/{len(mutants)}  {mutant.id}  {verdict_of(ran)}  "
             f"{time.monotonic() - began:.0f} s  {detail}")
         markdown, as_json = write_report(scratch, mutants, results, checks,
-                                         time.monotonic() - start)
+                                         time.monotonic() - start, options.matrix, tree)
     print(json.dumps(as_json, indent=2) if options.json else markdown, end="")
     return 0 if as_json["killed"] == as_json["mutants"] else 1
 

@@ -176,10 +176,20 @@ class VerdictTest(WithFolder):
                          {"mutants": 3, "killed": 1, "survived": 1, "do_not_build": 1,
                           "seconds": 1})
 
-    def test_the_table_says_who_noticed(self):
+    def test_the_matrix_has_every_check_and_who_noticed_first(self):
         results = {"m": self.tried("'b'")}
-        table = run.table_of([mutant()], results, "abc")
+        table = run.matrix_of([mutant()], results, "abc")
         self.assertIn("| `m` | breaks | 1 | passed | killed |  | `Test.b` |", table)
+
+    def test_the_document_says_who_noticed_what_and_where(self):
+        mutants = [mutant("x"), mutant("y"), mutant("never tried")]
+        results = {"x": self.tried("'b'"), "y": self.tried("fine")}
+        results["x"]["b"] = (run.CRASHED, "Test.b")
+        document = run.document_of(mutants, results, "abc", 1.2, False, "commit `1`")
+        self.assertIn("On commit `1`: 1 of 2 mutants killed, 1 survived, 0 did not", document)
+        self.assertIn("| `x` | breaks | 1 | `b` (crash) | `Test.b` |", document)
+        self.assertIn("| `y` | breaks | 1 | **survived** |  |", document)
+        self.assertNotIn("never tried", document)
 
 
 if __name__ == "__main__":
