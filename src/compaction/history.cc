@@ -109,9 +109,7 @@ Status History::DropOlderHalf(std::string text) {
   const std::size_t cut = text.find('\n', text.size() / 2);
   text.erase(0, cut == std::string::npos ? text.size() : cut + 1);
   const auto temporary = directory_.path() / format::kHistoryTempName;
-  directory_.RemoveBestEffort(temporary);
-  FREYJA_ASSIGN_OR_RETURN(const auto file,
-                          directory_.file_system().Open(temporary, io::OpenMode::kCreateNew));
+  FREYJA_ASSIGN_OR_RETURN(const auto file, directory_.CreateAnew(temporary));
   FREYJA_RETURN_IF_ERROR(file->WriteAt(0, BytesOf(text)));
   return directory_.file_system().Rename(temporary, directory_.path() / format::kHistoryName);
 }

@@ -46,6 +46,18 @@ class Directory {
     }
   }
 
+  // Creates a file in place of one that an earlier attempt may have left. If that can't be
+  // removed, the error says why.
+  Result<std::unique_ptr<io::File>> CreateAnew(const std::filesystem::path& path) const {
+    auto file = file_system_.Open(path, io::OpenMode::kCreateNew);
+    if (file || file.error().code() != StatusCode::kAlreadyExists) return file;
+    Status removed = file_system_.Unlink(path);
+    if (!removed.ok() && removed.code() != StatusCode::kNotFound) {
+      return std::unexpected(std::move(removed));
+    }
+    return file_system_.Open(path, io::OpenMode::kCreateNew);
+  }
+
   // Removes a file of an abandoned or replaced segment. What stays behind is unlisted, and
   // the next open removes it.
   void RemoveBestEffort(const std::filesystem::path& path) const {

@@ -96,6 +96,20 @@ TEST_F(FullDiskRecoveryTest, MissingHintsAreNotWrittenIntoTheSpaceOfTheReserve) 
   EXPECT_EQ(Hints(), hints) << "with room for the reserve there is room for hints";
 }
 
+TEST_F(FullDiskRecoveryTest, ACloseMakesTheRoomThatItNeeds) {
+  Write("k", 50);
+  testing::WaitUntilIdle(*store_);
+  {
+    const Reserve::Loan used_up(store_->reserve());
+    LeaveFree(0);
+  }
+  Close();
+  EXPECT_OK(machine_.fs->Unlink("/others"));
+  Reopen();
+  EXPECT_EQ(store_->GetStats().recovered_tail_records_copied, 0u) << "it was not closed cleanly";
+  EXPECT_EQ(Contents(*store_), model_);
+}
+
 TEST_F(FullDiskRecoveryTest, TheSealedLogGetsNoHintFromTheSpaceOfTheReserve) {
   Write("k", 50);
   EXPECT_OK(store_->log().SettleTail());  // so that it is sealed where it lies

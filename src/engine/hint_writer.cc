@@ -32,9 +32,8 @@ void HintWriter::Add(const format::HintEntry& entry) {
 Status HintWriter::Open() {
   if (file_ != nullptr) return Status::Ok();
   const auto path = directory_.HintPath(id_);
-  directory_.RemoveBestEffort(path);
   unfinished_ = true;  // a creation that fails may have happened all the same
-  FREYJA_ASSIGN_OR_RETURN(file_, directory_.file_system().Open(path, io::OpenMode::kCreateNew));
+  FREYJA_ASSIGN_OR_RETURN(file_, directory_.CreateAnew(path));
   return Status::Ok();
 }
 

@@ -87,9 +87,8 @@ TEST_F(HintWriterTest, WhicheverCallFailsItSaysSoAndLeavesNothing) {
       [&](Operation operation, const std::filesystem::path&) { calls.push_back(operation); });
   EXPECT_OK(Write(kCount));
   fs_.SetOperationHook(nullptr);
-  ASSERT_GT(calls.size(), 8u);
+  ASSERT_GE(calls.size(), 8u);
   for (std::size_t i = 0; i < calls.size(); ++i) {
-    if (calls[i] == Operation::kUnlink) continue;  // of what isn't there
     for (const bool after_effect : {false, true}) {
       SCOPED_TRACE(std::to_string(i) + (after_effect ? ", which happened" : ""));
       fs_.InjectFault({.skip = i, .after_effect = after_effect});

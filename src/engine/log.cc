@@ -406,6 +406,8 @@ Status Log::CloseCleanly() {
     if (!sealed) break;
   }
   FREYJA_RETURN_IF_ERROR(SyncThrough(appended_.load()));
+  // Before the commit: on a full disk that is the room it needs.
+  ReleaseUnused();
   const auto commit = parts_.manifest.Commit(
       [&](format::Manifest& manifest) {
         manifest.clean = true;
@@ -414,13 +416,15 @@ Status Log::CloseCleanly() {
         return Status::Ok();
       },
       parts_.reserve);
-  if (!commit.ok()) return commit.status;
+  return commit.status;
+}
+
+void Log::ReleaseUnused() {
   base::MutexLock lock(mutex_);
   for (Segment* segment : entries_) {
     const Status released = segment->file().ReleaseTail(segment->log_end.load());
     static_cast<void>(released);
   }
-  return Status::Ok();
 }
 
 }  // namespace freyja::engine

@@ -102,7 +102,7 @@ class Log {
   Status SettleTail();
 
   // --- Closing ----------------------------------------------------------------------
-  // Syncs, gives unused blocks back and writes the clean mark. No appends after it.
+  // Syncs, gives unused blocks back, writes the clean mark. No appends after it.
   Status CloseCleanly();
 
  private:
@@ -115,6 +115,8 @@ class Log {
       FREYJA_EXCLUDES(prepare_mutex_, mutex_);
   Status SealBacklog() FREYJA_EXCLUDES(seal_mutex_, mutex_);
   Status DropEmpty(Segment* segment);
+  // Gives the blocks behind the last record of every segment back, once no appends will follow.
+  void ReleaseUnused() FREYJA_EXCLUDES(mutex_);
   Status Seal(Segment* segment);
   // Where PopulateAhead goes on, pinned; null if there is nothing to do.
   struct Unpopulated {

@@ -15,12 +15,10 @@ constexpr std::uint64_t kMaxManifestBytes = std::uint64_t{1} << 30;
 
 Status WriteTemporary(Directory& directory, const std::filesystem::path& path,
                       const format::Manifest& manifest) {
-  directory.RemoveBestEffort(path);
-  auto file = directory.file_system().Open(path, io::OpenMode::kCreateNew);
-  if (!file) return file.error();
+  FREYJA_ASSIGN_OR_RETURN(const auto file, directory.CreateAnew(path));
   const std::vector<std::byte> bytes = format::EncodeManifest(manifest);
-  FREYJA_RETURN_IF_ERROR((*file)->WriteAt(0, bytes));
-  return (*file)->Sync();
+  FREYJA_RETURN_IF_ERROR(file->WriteAt(0, bytes));
+  return file->Sync();
 }
 
 }  // namespace

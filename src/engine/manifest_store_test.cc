@@ -67,6 +67,22 @@ TEST_F(ManifestStoreTest, AnEditThatFailsChangesNothing) {
   EXPECT_EQ(OnDisk(), before);
 }
 
+TEST_F(ManifestStoreTest, WhatACrashLeftOfAnEarlierAttemptIsReplaced) {
+  EXPECT_OK(fs_.Overwrite("/db/MANIFEST.tmp", {}));
+  EXPECT_TRUE(store_.Commit([](auto& manifest) { return AddSegment(manifest, 7); }).ok());
+  EXPECT_EQ(OnDisk(), store_.Current());
+}
+
+TEST_F(ManifestStoreTest, IfThatCannotBeRemovedTheErrorSaysWhy) {
+  EXPECT_OK(fs_.Overwrite("/db/MANIFEST.tmp", {}));
+  fs_.InjectFault({.operations = {Operation::kUnlink}});
+  const auto result = store_.Commit([](auto& manifest) { return AddSegment(manifest, 7); });
+  EXPECT_EQ(result.outcome, Outcome::kRefused);
+  EXPECT_EQ(result.status.code(), StatusCode::kIoError) << result.status.ToString();
+  EXPECT_FALSE(health_.poisoned());
+  EXPECT_TRUE(store_.Commit([](auto& manifest) { return AddSegment(manifest, 8); }).ok());
+}
+
 TEST_F(ManifestStoreTest, AnErrorBeforeTheRenameLeavesTheOldOneInForce) {
   const auto before = store_.Current();
   for (const Operation operation : {Operation::kCreate, Operation::kWrite, Operation::kSync}) {
