@@ -295,6 +295,12 @@ def verdict_of(results):
     return "does not build" if "build" in results else "survived"
 
 
+def described(mutant):
+    """The cells with which each row begins."""
+    traps = ", ".join(str(trap) for trap in mutant.traps)
+    return f"| `{mutant.id}` | {mutant.breaks} | {traps} | "
+
+
 def noticed_table_of(mutants, results):
     """Markdown: which test of which check was the first to notice each mutant."""
     lines = ["| mutant | breaks | traps | check | test |", "| --- " * 5 + "|"]
@@ -308,8 +314,7 @@ def noticed_table_of(mutants, results):
             noticed = f"`{first}`{how} | `{test}`"
         else:
             noticed = f"**{verdict_of(ran)}** | "
-        traps = ", ".join(str(trap) for trap in mutant.traps)
-        lines.append(f"| `{mutant.id}` | {mutant.breaks} | {traps} | {noticed} |")
+        lines.append(described(mutant) + f"{noticed} |")
     return "\n".join(lines) + "\n"
 
 
@@ -324,9 +329,7 @@ def matrix_of(mutants, results, checks):
         cells = [ran[check][0] if check in ran else "" for check in checks]
         first = next(iter(killers_of(ran)), None)
         name = f"`{ran[first][1]}`" if first else f"**{verdict_of(ran)}**"
-        traps = ", ".join(str(trap) for trap in mutant.traps)
-        lines.append(f"| `{mutant.id}` | {mutant.breaks} | {traps} | " + " | ".join(cells) +
-                     f" | {name} |")
+        lines.append(described(mutant) + " | ".join(cells) + f" | {name} |")
     return "\n".join(lines) + "\n"
 
 
@@ -349,9 +352,8 @@ def commit_of(root):
     return f"commit `{commit}`" + (" with changes" if git("status", "--porcelain") else "")
 
 
-def document_of(mutants, results, checks, seconds, matrix, tree):
+def document_of(summary, table, tree):
     """The report as Markdown."""
-    summary = summary_of(results, seconds)
     return (
         "# Mutants and what notices them\n\n"
         "Each mutant is one fault in the store's own code. `make mutants` builds each and runs\n"
@@ -359,13 +361,13 @@ def document_of(mutants, results, checks, seconds, matrix, tree):
         "`tests/mutants/run.py --matrix` goes on after it.\n\n"
         f"On {tree}: {summary['killed']} of {summary['mutants']} mutants killed, "
         f"{summary['survived']} survived, {summary['do_not_build']} did not build; "
-        f"{summary['seconds']} s.\n\n" +
-        (matrix_of(mutants, results, checks) if matrix else noticed_table_of(mutants, results)))
+        f"{summary['seconds']} s.\n\n" + table)
 
 
 def write_report(scratch, mutants, results, checks, seconds, matrix, tree):
     summary = summary_of(results, seconds)
-    markdown = document_of(mutants, results, checks, seconds, matrix, tree)
+    table = matrix_of(mutants, results, checks) if matrix else noticed_table_of(mutants, results)
+    markdown = document_of(summary, table, tree)
     as_json = summary | {"results": {
         id: {"verdict": verdict_of(ran), "checks": {check: outcome for check, (outcome, _) in
                                                     ran.items()},

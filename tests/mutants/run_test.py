@@ -185,7 +185,8 @@ class VerdictTest(WithFolder):
         mutants = [mutant("x"), mutant("y"), mutant("never tried")]
         results = {"x": self.tried("'b'"), "y": self.tried("fine")}
         results["x"]["b"] = (run.CRASHED, "Test.b")
-        document = run.document_of(mutants, results, "abc", 1.2, False, "commit `1`")
+        document = run.document_of(run.summary_of(results, 1.2),
+                                   run.noticed_table_of(mutants, results), "commit `1`")
         self.assertIn("On commit `1`: 1 of 2 mutants killed, 1 survived, 0 did not", document)
         self.assertIn("| `x` | breaks | 1 | `b` (crash) | `Test.b` |", document)
         self.assertIn("| `y` | breaks | 1 | **survived** |  |", document)
