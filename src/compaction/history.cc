@@ -110,8 +110,12 @@ Status History::DropOlderHalf(std::string text) {
   text.erase(0, cut == std::string::npos ? text.size() : cut + 1);
   const auto temporary = directory_.path() / format::kHistoryTempName;
   FREYJA_ASSIGN_OR_RETURN(const auto file, directory_.CreateAnew(temporary));
-  FREYJA_RETURN_IF_ERROR(file->WriteAt(0, BytesOf(text)));
-  return directory_.file_system().Rename(temporary, directory_.path() / format::kHistoryName);
+  Status kept = file->WriteAt(0, BytesOf(text));
+  if (kept.ok()) {
+    kept = directory_.file_system().Rename(temporary, directory_.path() / format::kHistoryName);
+  }
+  if (!kept.ok()) directory_.RemoveBestEffort(temporary);
+  return kept;
 }
 
 }  // namespace freyja::compaction

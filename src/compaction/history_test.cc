@@ -71,6 +71,27 @@ TEST_F(HistoryTest, LosesTheOlderHalfWhenItIsFull) {
   }
 }
 
+TEST_F(HistoryTest, AFailureToHalveItLeavesNoOtherFile) {
+  std::uint64_t id = 0;
+  std::uint64_t fired = 0;
+  for (const auto operation : {io::Operation::kWrite, io::Operation::kRename}) {
+    f_.machine.fs->InjectFault({.operations = {operation}, .path_contains = "HISTORY.tmp"});
+    ++fired;
+    while (f_.machine.fs->FaultsFired() < fired) {
+      const Status appended = history_.Append(Record(++id));
+      EXPECT_EQ(appended.ok(), f_.machine.fs->FaultsFired() < fired);
+    }
+    EXPECT_FALSE(Must(f_.machine.fs->Exists(kPath / format::kHistoryTempName)));
+  }
+}
+
+TEST_F(HistoryTest, WhatACrashLeftOfHalvingItIsRemoved) {
+  const auto temporary = kPath / format::kHistoryTempName;
+  EXPECT_OK(f_.machine.fs->Overwrite(temporary, {}));
+  f_.Reopen();
+  EXPECT_FALSE(Must(f_.machine.fs->Exists(temporary)));
+}
+
 TEST_F(HistoryTest, PassesOverWhatACrashOrDamageLeft) {
   for (std::uint64_t id = 1; id <= 3; ++id) EXPECT_OK(history_.Append(Record(id)));
   const std::uint64_t line = FileBytes() / 3;

@@ -52,10 +52,10 @@ class Directory {
     auto file = file_system_.Open(path, io::OpenMode::kCreateNew);
     if (file || file.error().code() != StatusCode::kAlreadyExists) return file;
     Status removed = file_system_.Unlink(path);
-    if (!removed.ok() && removed.code() != StatusCode::kNotFound) {
-      return std::unexpected(std::move(removed));
-    }
-    return file_system_.Open(path, io::OpenMode::kCreateNew);
+    file = file_system_.Open(path, io::OpenMode::kCreateNew);
+    const bool in_the_way = !file && file.error().code() == StatusCode::kAlreadyExists;
+    if (in_the_way && !removed.ok()) return std::unexpected(std::move(removed));
+    return file;
   }
 
   // Removes a file of an abandoned or replaced segment. What stays behind is unlisted, and

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <thread>
 
-#include "base/schedule_point.h"
+#include "engine/at_step.h"
 #include "engine/store_testing.h"
 
 namespace freyja::engine {
@@ -16,6 +16,9 @@ namespace {
 
 using io::CrashOptions;
 using io::Operation;
+#if defined(FREYJA_SCHEDULE_POINTS)
+using testing::AtStep;
+#endif
 using testing::CodeOf;
 using testing::Get;
 using testing::Machine;
@@ -79,34 +82,6 @@ TEST_F(LostSyncTest, OfTheDirectoryPoisonsThoughThereIsNoMemoryToSayWhy) {
 }
 
 #if defined(FREYJA_SCHEDULE_POINTS)
-
-// Acts once, when this thread comes to the named step.
-class AtStep final : public base::ScheduleObserver {
- public:
-  AtStep(std::string_view name, std::function<void()> act) : name_(name), act_(std::move(act)) {
-    base::schedule_observer = this;
-  }
-  AtStep(const AtStep&) = delete;
-  AtStep& operator=(const AtStep&) = delete;
-  ~AtStep() { base::schedule_observer = nullptr; }
-
-  void AtPoint(const char* name, const void* /*operand*/) override {
-    if (name_ != name || acted_) return;
-    acted_ = true;
-    act_();
-  }
-  void AtYield(const char* /*name*/) override {}
-  void BeforeLock(const void* /*mutex*/) override {}
-  bool BeforeTryLock(const void* /*mutex*/) override { return true; }
-  void AfterUnlock(const void* /*mutex*/) override {}
-  void Wait(const void* /*condition*/) override {}
-  void Notify(const void* /*condition*/, bool /*all*/) override {}
-
- private:
-  const std::string_view name_;
-  const std::function<void()> act_;
-  bool acted_ = false;
-};
 
 TEST_F(LostSyncTest, BetweenAppendAndPublicationIsAnErrorOfAWriteThatAskedForNone) {
   std::thread behind;

@@ -110,6 +110,42 @@ TEST_F(FullDiskRecoveryTest, ACloseMakesTheRoomThatItNeeds) {
   EXPECT_EQ(Contents(*store_), model_);
 }
 
+TEST_F(FullDiskRecoveryTest, ACloseThatHasToSealMakesTheRoomThatItNeeds) {
+  testing::WaitUntilIdle(*store_);
+  store_->maintenance().Stop();
+  const auto has_full = [&] {
+    for (const SegmentInfo& segment : store_->GetSegments()) {
+      if (segment.state == SegmentState::kFull) return true;
+    }
+    return false;
+  };
+  for (int i = 0; !has_full(); ++i) Write(std::to_string(i) + "k", 1);
+  EXPECT_OK(store_->log().PrepareAhead());
+  {
+    const Reserve::Loan used_up(store_->reserve());
+    LeaveFree(0);
+  }
+  Close();
+  EXPECT_OK(machine_.fs->Unlink("/others"));
+  Reopen();
+  EXPECT_EQ(store_->GetStats().recovered_tail_records_copied, 0u) << "it was not closed cleanly";
+  EXPECT_EQ(Contents(*store_), model_);
+}
+
+TEST_F(FullDiskRecoveryTest, SealingMakesTheRoomThatItNeeds) {
+  Write("k", 50);
+  testing::WaitUntilIdle(*store_);
+  store_->maintenance().Stop();
+  {
+    const Reserve::Loan used_up(store_->reserve());
+    LeaveFree(0);
+  }
+  EXPECT_OK(store_->SealActive());
+  EXPECT_GT(Free(), 0u);
+  EXPECT_EQ(testing::SealedFiles(*store_).size(), 1u);
+  EXPECT_EQ(Contents(*store_), model_);
+}
+
 TEST_F(FullDiskRecoveryTest, TheSealedLogGetsNoHintFromTheSpaceOfTheReserve) {
   Write("k", 50);
   EXPECT_OK(store_->log().SettleTail());  // so that it is sealed where it lies

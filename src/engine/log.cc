@@ -363,6 +363,10 @@ Status Log::Seal(Segment* segment) {
     if (!written.ok()) parts_.health.Report(written);
   }
 
+  // Before the commit: on a full disk that is the room it needs. Without success it costs space
+  // until the segment is compacted, nothing else.
+  const Status released = segment->file().ReleaseTail(sealed.data_bytes);
+  static_cast<void>(released);
   const auto commit = parts_.manifest.Commit(
       [&](format::Manifest& manifest) {
         std::erase_if(manifest.log, [&](const auto& entry) { return entry.id == segment->id(); });
@@ -375,8 +379,6 @@ Status Log::Seal(Segment* segment) {
   if (!commit.ok()) return commit.status;
   segment->set_sealed(sealed);
   segment->mapping().AdviseRandom();
-  const Status released = segment->file().ReleaseTail(sealed.data_bytes);
-  static_cast<void>(released);  // costs space until the segment is compacted, nothing else
   // Last: from here on a compaction may take the segment and free it.
   base::MutexLock lock(mutex_);
   std::erase(entries_, segment);
@@ -401,13 +403,13 @@ Status Log::SettleTail() {
 // --- Closing ------------------------------------------------------------------------
 
 Status Log::CloseCleanly() {
+  // First: on a full disk that is the room which the commits need.
+  ReleaseUnused();
   for (;;) {
     FREYJA_ASSIGN_OR_RETURN(const bool sealed, SealOldest());
     if (!sealed) break;
   }
   FREYJA_RETURN_IF_ERROR(SyncThrough(appended_.load()));
-  // Before the commit: on a full disk that is the room it needs.
-  ReleaseUnused();
   const auto commit = parts_.manifest.Commit(
       [&](format::Manifest& manifest) {
         manifest.clean = true;
@@ -422,6 +424,7 @@ Status Log::CloseCleanly() {
 void Log::ReleaseUnused() {
   base::MutexLock lock(mutex_);
   for (Segment* segment : entries_) {
+    segment->populated_end.store(segment->limit());  // nobody takes the blocks again
     const Status released = segment->file().ReleaseTail(segment->log_end.load());
     static_cast<void>(released);
   }

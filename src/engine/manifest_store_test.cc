@@ -83,6 +83,13 @@ TEST_F(ManifestStoreTest, IfThatCannotBeRemovedTheErrorSaysWhy) {
   EXPECT_TRUE(store_.Commit([](auto& manifest) { return AddSegment(manifest, 8); }).ok());
 }
 
+TEST_F(ManifestStoreTest, OneThatIsGoneAlthoughItsRemovalFailedIsNotInTheWay) {
+  EXPECT_OK(fs_.Overwrite("/db/MANIFEST.tmp", {}));
+  fs_.InjectFault({.operations = {Operation::kUnlink}, .after_effect = true});
+  EXPECT_TRUE(store_.Commit([](auto& manifest) { return AddSegment(manifest, 7); }).ok());
+  EXPECT_EQ(fs_.FaultsFired(), 1u);
+}
+
 TEST_F(ManifestStoreTest, AnErrorBeforeTheRenameLeavesTheOldOneInForce) {
   const auto before = store_.Current();
   for (const Operation operation : {Operation::kCreate, Operation::kWrite, Operation::kSync}) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/at_step.h"
 #include "engine/sealed_writer.h"
 #include "engine/store_testing.h"
 
@@ -53,6 +54,24 @@ class RecordReaderTest : public ::testing::Test {
   std::unique_ptr<Index> index_ = Must(Index::Create(epochs_));
   RecordReader reader_{*index_, segments_};
 };
+
+#if defined(FREYJA_SCHEDULE_POINTS)
+
+// Bad bytes, and a moment later the right ones: whose record it is shows in the second look.
+TEST_F(RecordReaderTest, AKeyThatReadsWellOnlyTheSecondTimeIsFound) {
+  const std::uint64_t at = Append("ada", "1");
+  Seal();
+  Insert(42, at);
+  const std::filesystem::path file = testing::kPath / segment_->name();
+  const auto flip = [&] {
+    EXPECT_OK(fs_.Corrupt(file, at + format::kRecordHeaderBytes, std::byte{1}));
+  };
+  flip();
+  const testing::AtStep second_look("read.verify", flip);
+  EXPECT_EQ(Find("ada", 42), "1");
+}
+
+#endif
 
 TEST_F(RecordReaderTest, KeysThatShareAHashAreToldApart) {
   constexpr std::uint64_t kHash = 42;

@@ -201,6 +201,16 @@ Status Recovery::LoadSealed(const format::Manifest& manifest) {
 
 // --- The log --------------------------------------------------------------------------
 
+namespace {
+
+Status NoLongerVerifies(const ReplayedSegment& replayed, const RecordScanner& scanner) {
+  return Status(StatusCode::kIoError, format::DataFileName(replayed.listed.id) + ": offset " +
+                                          std::to_string(scanner.offset()) +
+                                          ": a record that verified before does not any more");
+}
+
+}  // namespace
+
 Result<Recovery::InPlace> Recovery::LoadLogSegment(const format::Manifest& manifest,
                                                    const ReplayedSegment& replayed,
                                                    std::uint64_t last_sequence, bool writable) {
@@ -213,6 +223,9 @@ Result<Recovery::InPlace> Recovery::LoadLogSegment(const format::Manifest& manif
   ScannedRecord scanned;
   for (;;) {
     FREYJA_ASSIGN_OR_RETURN(const bool found, scanner.Next(scanned));
+    if (!found && scanner.offset() < replayed.end) {
+      return std::unexpected(NoLongerVerifies(replayed, scanner));
+    }
     if (!found || scanned.record.sequence > last_sequence) break;
     summary.Add(scanned);
     loaded.entries.push_back(MakeHintEntry(scanned, manifest.hash_seed));
@@ -286,11 +299,7 @@ Status Recovery::CopyRest(const format::Manifest& manifest, const ReplayedSegmen
   ScannedRecord scanned;
   while (scanner.offset() < replayed.end) {
     FREYJA_ASSIGN_OR_RETURN(const bool found, scanner.Next(scanned));
-    if (!found) {
-      return Status(StatusCode::kIoError, format::DataFileName(replayed.listed.id) + ": offset " +
-                                              std::to_string(scanner.offset()) +
-                                              ": a record that verified before does not any more");
-    }
+    if (!found) return NoLongerVerifies(replayed, scanner);
     if (scanned.record.sequence <= after_sequence) continue;
     if (copies.empty() || copies.back()->bytes() + scanned.bytes > parts_.segment_bytes) {
       FREYJA_ASSIGN_OR_RETURN(const std::uint64_t id, parts_.ids.Next());
@@ -415,7 +424,8 @@ void Recovery::DeleteUnlisted() {
   for (const std::string& name : *names) {
     const format::ParsedFileName parsed = format::ParseFileName(name);
     const bool ours = parsed.kind != format::FileKind::kForeign;
-    if ((ours && !listed.contains(parsed.segment_id)) || name == format::kManifestTempName) {
+    const bool temporary = name == format::kManifestTempName || name == format::kHistoryTempName;
+    if (temporary || (ours && !listed.contains(parsed.segment_id))) {
       parts_.directory.RemoveBestEffort(parts_.directory.path() / name);
     }
   }

@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "base/bytes.h"
 #include "engine/store_testing.h"
 #include "format/segment_header.h"
 
@@ -379,6 +380,50 @@ TEST_F(RecoveryTest, ADamagedRecordFoundWhileScanningIsReported) {
 }
 
 // --- Full disks -----------------------------------------------------------------------
+
+// The log is read twice, to find its end and to load it. Going on from a nearer end the second time
+// would write over what is acknowledged.
+TEST_F(RecoveryTest, ALogThatIsReadDifferentlyTheSecondTimeDoesNotLoseAnything) {
+  for (const bool clean : {true, false}) {
+    if (store_ == nullptr) store_ = Open(machine_);
+    Put(*store_, "last", model_["last"] = clean ? "of the first log" : "of the second log");
+    EXPECT_OK(store_->log().SettleTail());
+    std::string log;
+    for (const SegmentInfo& segment : store_->GetSegments()) {
+      if (segment.state == SegmentState::kActive) log = segment.file;
+    }
+    if (clean) EXPECT_OK(store_->Close());
+    const Machine ended = machine_.AfterCrash(CrashOptions::Mode::kProcessKill);
+    store_.reset();
+    const auto bytes = Must(ended.fs->Contents(kPath / log));
+    const std::size_t at = base::AsChars(bytes).find(model_["last"]);
+    ASSERT_NE(at, std::string_view::npos);
+    int refused = 0;
+    for (int wavering = 1, reads = wavering; reads >= wavering; ++wavering) {
+      machine_ = ended.AfterCrash(CrashOptions::Mode::kProcessKill);
+      reads = 0;
+      const auto flip = [&] { EXPECT_OK(machine_.fs->Corrupt(kPath / log, at, std::byte{1})); };
+      machine_.fs->SetOperationHook([&](Operation operation, const std::filesystem::path& path) {
+        if (operation != Operation::kRead || path.filename() != log) return;
+        ++reads;
+        if (reads == wavering) flip();
+      });
+      auto opened = TryOpen(machine_);
+      machine_.fs->SetOperationHook({});
+      if (reads >= wavering) flip();
+      if (opened) {
+        store_ = *std::move(opened);
+        EXPECT_EQ(Contents(*store_), model_) << "read " << wavering;
+      } else {
+        ++refused;
+        store_ = Open(machine_);
+        EXPECT_EQ(Contents(*store_), model_) << "read " << wavering;
+      }
+      store_.reset();
+    }
+    EXPECT_GE(refused, 2) << "the log is read once only";
+  }
+}
 
 TEST_F(RecoveryTest, AStoreOnAFullDiskOpens) {
   Crash(CrashOptions::Mode::kProcessKill);

@@ -415,7 +415,10 @@ Status Store::Close() {
   if (!maintenance_) return Status::Ok();  // it never opened
   maintenance_->Stop();
   if (!read_only_reason_.ok()) return Status::Ok();
+  // A write that came just before may be on its way yet; a listener's, for one.
+  const Status stopped = writer_->Stop();
   if (health_.poisoned()) return health_.CheckWritable();
+  FREYJA_RETURN_IF_ERROR(stopped);
   const Status closed = log_->CloseCleanly();
   reaper_->Collect();
   return closed;

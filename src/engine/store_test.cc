@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
+#include "engine/at_step.h"
 #include "engine/store_testing.h"
 
 namespace freyja::engine {
@@ -10,6 +13,9 @@ namespace {
 
 using io::CrashOptions;
 using io::Operation;
+#if defined(FREYJA_SCHEDULE_POINTS)
+using testing::AtStep;
+#endif
 using testing::CodeOf;
 using testing::Contents;
 using testing::Delete;
@@ -268,6 +274,31 @@ TEST_F(StoreTest, AfterCloseEveryCallSaysSo) {
   EXPECT_EQ(CodeOf(store->NewIterator()), StatusCode::kClosed);
   EXPECT_EQ(store->Sync().code(), StatusCode::kClosed);
 }
+
+#if defined(FREYJA_SCHEDULE_POINTS)
+
+// A listener's, for one. An answer of success would be a promise that the clean mark breaks.
+TEST_F(StoreTest, AWriteThatComesTooLateForTheCloseIsRefused) {
+  for (const bool is_delete : {false, true}) {
+    auto store = Open(machine_);
+    Put(*store, "k", "v");
+    {
+      const AtStep close("writer.queue",
+                         [&] { std::thread([&] { EXPECT_OK(store->Close()); }).join(); });
+      if (is_delete) {
+        EXPECT_EQ(CodeOf(store->Delete("k", {})), StatusCode::kClosed);
+      } else {
+        EXPECT_EQ(store->Put("late", std::string(10'000, 'x'), {}).code(), StatusCode::kClosed);
+      }
+    }
+    store.reset();
+    store = Open(machine_);
+    EXPECT_EQ(store->GetStats().recovered_tail_records_copied, 0u);
+    EXPECT_EQ(Contents(*store), (Model{{"k", "v"}}));
+  }
+}
+
+#endif
 
 // --- Full disks -----------------------------------------------------------------------
 

@@ -42,8 +42,7 @@ Status Writer::Write(std::span<const WriteOperation> operations, bool sync) {
   Request request;
   request.operations = operations;
   request.sync = sync;
-  auto result = Submit(request);
-  return result ? Status::Ok() : std::move(result).error();  // a copy might find no memory
+  return SubmitForStatus(request);
 }
 
 Result<bool> Writer::Delete(const WriteOperation& operation, bool sync) {
@@ -57,6 +56,16 @@ Result<bool> Writer::Delete(const WriteOperation& operation, bool sync) {
 Status Writer::RollActive() {
   Request request;
   request.roll = true;
+  return SubmitForStatus(request);
+}
+
+Status Writer::Stop() {
+  Request request;
+  request.stop = true;
+  return SubmitForStatus(request);
+}
+
+Status Writer::SubmitForStatus(Request& request) {
   auto result = Submit(request);
   return result ? Status::Ok() : std::move(result).error();  // a copy might find no memory
 }
@@ -116,6 +125,14 @@ void Writer::RunGroup() {
 }
 
 void Writer::Append(Request& request) {
+  if (stopped_) {
+    request.result = std::unexpected(Status(StatusCode::kClosed, "the store was closed"));
+    return;
+  }
+  if (request.stop) {
+    stopped_ = true;
+    return;
+  }
   if (Status status = parts_.health.CheckWritable(); !status.ok()) {
     request.result = std::unexpected(std::move(status));
     return;

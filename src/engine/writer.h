@@ -63,6 +63,9 @@ class Writer {
   Result<bool> Delete(const WriteOperation& operation, bool sync);
   // Makes the active segment full, in order with the writes.
   Status RollActive();
+  // Returns when all writes that came before are appended and published, or have failed. Those
+  // that come after it get kClosed and leave no trace.
+  Status Stop();
 
   std::uint64_t puts() const { return puts_.load(); }
   std::uint64_t deletes() const { return deletes_.load(); }
@@ -76,6 +79,7 @@ class Writer {
     bool sync = false;
     bool only_if_present = false;
     bool roll = false;
+    bool stop = false;
 
     bool appended = false;       // the leader's
     Result<bool> result = true;  // the leader's until done
@@ -84,6 +88,7 @@ class Writer {
   };
 
   Result<bool> Submit(Request& request) FREYJA_EXCLUDES(queue_mutex_);
+  Status SubmitForStatus(Request& request) FREYJA_EXCLUDES(queue_mutex_);
   void TakeGroup() FREYJA_REQUIRES(queue_mutex_);
   void RunGroup();
   void Append(Request& request);
@@ -105,6 +110,7 @@ class Writer {
   std::vector<AppendedRecord> pending_;  // appended by the group, not yet published
   std::vector<const Segment*> touched_;  // segments the group's records lie in
   std::uint64_t carried_watermark_;      // the last one a record carried
+  bool stopped_ = false;
 
   std::atomic<std::uint64_t> puts_{0};
   std::atomic<std::uint64_t> deletes_{0};
