@@ -38,8 +38,8 @@ bool IsStoreFileName(std::string_view name) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
   });
   if (numbered) return extension.starts_with(".data") || extension.starts_with(".hint");
-  static constexpr std::array<std::string_view, 5> kOthers = {"LOCK", "RESERVE", "HISTORY",
-                                                              "HISTORY.tmp", kMarkName};
+  static constexpr std::array<std::string_view, 6> kOthers = {"INDEX",   "LOCK",        "RESERVE",
+                                                              "HISTORY", "HISTORY.tmp", kMarkName};
   return stem == "MANIFEST" || std::ranges::find(kOthers, name) != kOthers.end();
 }
 

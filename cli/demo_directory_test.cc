@@ -26,8 +26,8 @@ class DemoDirectoryTest : public testing::Test {
   void Touch(const fs::path& file) { std::ofstream(file) << "content"; }
   // The files of a closed store, as the engine names them.
   void MakeStoreFiles(const fs::path& directory) {
-    for (const char* name : {"MANIFEST", "LOCK", "RESERVE", "HISTORY", "HISTORY.tmp", "12.data",
-                             "12.hint", "13.data"}) {
+    for (const char* name : {"MANIFEST", "INDEX", "LOCK", "RESERVE", "HISTORY", "HISTORY.tmp",
+                             "12.data", "12.hint", "13.data"}) {
       Touch(directory / name);
     }
   }

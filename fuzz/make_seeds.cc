@@ -18,6 +18,7 @@
 #include "base/bytes.h"
 #include "format/bloom.h"
 #include "format/hint.h"
+#include "format/index_image.h"
 #include "format/manifest.h"
 #include "format/record.h"
 #include "format/segment_header.h"
@@ -90,6 +91,25 @@ void AddHints(Seeds& seeds) {
   seeds["seeds/hint/sealed_again"] = std::string(1, '\x1b') + hint;
   seeds["seeds/hint/lengths"] = std::string("\x1f\x03", 2) + hint;
   seeds["seeds/hint/empty"] = std::string(1, '\x1b') + Text(format::EncodeHint(header, {}));
+}
+
+void AddIndexImages(Seeds& seeds) {
+  const format::IndexImageHead head{.store = kStore,
+                                    .generation = 5,
+                                    .segments = {{.id = 3,
+                                                  .nonce = 4,
+                                                  .data_bytes = 400,
+                                                  .record_count = 5,
+                                                  .records_crc = 6,
+                                                  .live_records = 4,
+                                                  .live_bytes = 300}},
+                                    .pages = {{.lines = 2, .depth = 1, .checksum = 7},
+                                              {.lines = 1, .depth = 2, .checksum = 8},
+                                              {.lines = 3, .depth = 2, .checksum = 9}}};
+  const std::string bytes = Text(format::EncodeIndexImageHead(head));
+  seeds["seeds/index_image/as_is"] = std::string(1, '\0') + bytes;
+  seeds["seeds/index_image/sealed_again"] = std::string(1, '\x03') + bytes;
+  seeds["seeds/index_image/counts"] = std::string("\x07\x01\x01", 3) + bytes;
 }
 
 void AddManifests(Seeds& seeds) {
@@ -168,6 +188,7 @@ Seeds MakeAll() {
   AddRecords(seeds);
   AddHints(seeds);
   AddManifests(seeds);
+  AddIndexImages(seeds);
   AddSegmentHeaders(seeds);
   AddTexts(seeds);
   AddPrograms(seeds);

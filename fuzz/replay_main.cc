@@ -27,6 +27,7 @@ const std::map<std::string_view, Target>& Targets() {
       {"record", fuzz::FuzzRecord},
       {"hint", fuzz::FuzzHint},
       {"manifest", fuzz::FuzzManifest},
+      {"index_image", fuzz::FuzzIndexImage},
       {"segment_header", fuzz::FuzzSegmentHeader},
       {"directory", fuzz::FuzzDirectory},
       {"store", fuzz::FuzzStore},

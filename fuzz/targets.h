@@ -12,6 +12,7 @@ using Bytes = std::span<const std::byte>;
 void FuzzRecord(Bytes data);         // one record after another
 void FuzzHint(Bytes data);           // a hint file
 void FuzzManifest(Bytes data);       // a manifest file
+void FuzzIndexImage(Bytes data);     // the head of an index image
 void FuzzSegmentHeader(Bytes data);  // the header of a data file
 void FuzzDirectory(Bytes data);      // opening a directory of manifest, data and hint files
 void FuzzStore(Bytes data);          // operations, faults and crashes against std::map

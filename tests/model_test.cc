@@ -408,6 +408,7 @@ class ModelRun {
     options.segment_bytes = std::uint64_t{16 << 10} << dice_.Below(3);
     options.reserve_bytes = 64 << 10;
     options.recovery_threads = static_cast<unsigned>(1 + dice_.Below(3));
+    options.index_image = !dice_.OneIn(3);
     auto store = OpenWith(options);
     if (!store) return "open: " + store.error().ToString();
     store_ = *std::move(store);
@@ -456,12 +457,15 @@ class ModelRun {
     return problem;
   }
 
-  // Hints only save time: without them, or with damaged ones, nothing changes.
+  // Hints and an index image only save time: without them, or with damaged ones, nothing changes.
+  // With an image nobody would look at the hints, and a verification report them: it goes with
+  // them.
   std::string HurtHints() {
+    bool damaged = false;
     const auto names = file_system_->List(path_);
     if (!names) return names.error().ToString();
     for (const std::string& name : *names) {
-      if (!name.ends_with(".hint") || dice_.OneIn(2)) continue;
+      if ((!name.ends_with(".hint") && name != "INDEX") || dice_.OneIn(2)) continue;
       ++counts_.hints_hurt;
       if (dice_.OneIn(2)) {
         if (const Status gone = file_system_->Unlink(path_ / name); !gone.ok()) {
@@ -469,6 +473,7 @@ class ModelRun {
         }
         continue;
       }
+      damaged = damaged || name != "INDEX";
       const auto file = file_system_->Open(path_ / name, io::OpenMode::kReadWrite);
       if (!file) return file.error().ToString();
       const auto size = (*file)->Size();
@@ -485,7 +490,9 @@ class ModelRun {
       byte[0] ^= static_cast<std::byte>(1 << dice_.Below(8));
       if (const Status hurt = (*file)->WriteAt(offset, byte); !hurt.ok()) return hurt.ToString();
     }
-    return {};
+    if (!damaged) return {};
+    const Status gone = file_system_->Unlink(path_ / "INDEX");
+    return gone.ok() || gone.code() == StatusCode::kNotFound ? "" : gone.ToString();
   }
 
   const std::shared_ptr<io::FileSystem> file_system_;

@@ -60,8 +60,12 @@ struct Options {
   // segment may not suffice to compact on a full disk.
   std::uint64_t reserve_bytes = 0;
 
-  // Threads that load hints at open. 0: one per core, at most 8.
+  // Threads that load the index at open. 0: one per core, at most 8.
   unsigned recovery_threads = 0;
+
+  // Close writes the index to the file INDEX (about 22 bytes a key), unless the disk is nearly
+  // full; the next open reads it instead of all hints and then deletes it.
+  bool index_image = true;
 
   QuarantineOptions quarantine = {};
 

@@ -93,6 +93,23 @@ TEST_F(UndoTest, WhatACompactionReplacedIsBackAndWhatItWroteIsGone) {
   PowerCut();
 }
 
+TEST_F(UndoTest, AnIndexImageSpeaksOfTheSegmentsThatAreNotInQuarantine) {
+  f_.MakeGarbage("k", 9);
+  f_.PutMany("log", 5, 1);
+  const std::uint64_t job = MustCompact();
+  f_.Reopen();
+  EXPECT_TRUE(f_.store->index_from_image());
+  f_.ExpectModel();
+  EXPECT_OK(StatusOf(Undo(job)));
+  f_.Reopen();
+  EXPECT_TRUE(f_.store->index_from_image());
+  f_.ExpectModel();
+  MustCompact(Fixture::Everything());
+  f_.Reopen();
+  EXPECT_TRUE(f_.store->index_from_image());
+  f_.ExpectModelForGood();
+}
+
 TEST_F(UndoTest, TheStoreCanBeCompactedAgainAfterwards) {
   f_.MakeGarbage("k", 9);
   for (int round = 0; round < 3; ++round) {

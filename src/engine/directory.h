@@ -28,7 +28,9 @@ class Directory {
   std::filesystem::path HintPath(std::uint64_t id) const {
     return path_ / format::HintFileName(id);
   }
+  Health& health() const { return health_; }
   std::filesystem::path ManifestPath() const { return path_ / format::kManifestName; }
+  std::filesystem::path IndexImagePath() const { return path_ / format::kIndexImageName; }
 
   // Makes every creation, rename and removal in the directory so far durable. The kernel
   // reports an error to one caller only, which may not be the one it concerns: so calls

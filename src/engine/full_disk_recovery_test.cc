@@ -166,6 +166,8 @@ TEST_F(FullDiskRecoveryTest, ALogThatCanNotBeAllocatedAgainKeepsNothingOfTheDisk
   Close();
   LoseTheReserve();
   Reopen();
+  EXPECT_TRUE(store_->index_from_image());
+  EXPECT_EQ(testing::SealedFiles(*store_).size(), 1u) << "the log is sealed instead";
   EXPECT_FALSE(store_->GetStats().read_only);
   EXPECT_GE(Free(), 190u << 10);
   EXPECT_TRUE(testing::Delete(*store_, "k1"));

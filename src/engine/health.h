@@ -48,6 +48,13 @@ class Health {
     return cause;
   }
 
+  // Something was met that an open mends which loads all hints and records anew: a key was changed
+  // though a record of its hash could not be read, or a hint can't be used. So the next open must
+  // not take a short cut.
+  void WantFullOpen() { full_open_wanted_.store(true); }
+  void FullOpenDone() { full_open_wanted_.store(false); }
+  bool full_open_wanted() const { return full_open_wanted_.load(); }
+
   // Records a background failure that leaves the store writable. The latest one is kept,
   // until one poisons; that one stays.
   void Report(const Status& error) FREYJA_EXCLUDES(mutex_) {
@@ -70,6 +77,7 @@ class Health {
 
  private:
   std::atomic<bool> poisoned_{false};
+  std::atomic<bool> full_open_wanted_{false};
   mutable base::Mutex mutex_;
   Status error_ FREYJA_GUARDED_BY(mutex_);
 };

@@ -2,12 +2,24 @@
 
 #include <bit>
 #include <new>
+#include <string>
 
 namespace freyja::engine {
 namespace {
 
 // A directory up to this depth (8 KiB) is always allowed.
 constexpr std::uint32_t kFreeDepth = 10;
+
+// Returns how many bytes they had.
+std::uint64_t FreePages(IndexDirectory& directory) {
+  std::uint64_t bytes = 0;
+  for (std::size_t at = 0; at < directory.size();) {
+    const std::unique_ptr<IndexPage> page(directory.Load(at).page());
+    bytes += page->bytes();
+    at += directory.size() >> page->depth();
+  }
+  return bytes;
+}
 
 }  // namespace
 
@@ -37,11 +49,7 @@ Result<std::unique_ptr<Index>> Index::Create(EpochManager& epochs, const Options
 
 Index::~Index() {
   const std::unique_ptr<IndexDirectory> directory(root_.load());
-  if (directory == nullptr) return;
-  for (std::size_t at = 0; at < directory->size();) {
-    const std::unique_ptr<IndexPage> page(directory->Load(at).page());
-    at += directory->size() >> page->depth();
-  }
+  if (directory != nullptr) FreePages(*directory);
 }
 
 void Index::Change(IndexPage& page, IndexSlot& slot, Location location) {
@@ -69,11 +77,14 @@ bool Index::Charge(std::uint64_t bytes) {
   return false;
 }
 
+std::uint32_t Index::MaxDepth(std::uint64_t pages) {
+  // At most eight entries per page, where a uniform hash needs two to four.
+  return std::max(kFreeDepth, static_cast<std::uint32_t>(std::bit_width(pages) + 2));
+}
+
 std::uint32_t Index::DepthLimit() const {
   base::MutexLock lock(directory_mutex_);
-  // At most eight entries per page, where a uniform hash needs two to four.
-  const auto wanted = static_cast<std::uint32_t>(std::bit_width(pages_) + 2);
-  return std::max({kFreeDepth, wanted, root_.load()->depth()});
+  return std::max(MaxDepth(pages_), root_.load()->depth());
 }
 
 bool Index::CanSeparate(IndexPage& page) const {
@@ -175,35 +186,41 @@ bool Index::Double(Garbage& garbage) {
   return true;
 }
 
-Status Index::Reserve(std::uint64_t keys) {
-  // At 80 % the pages of an even spread hardly ever reach their limit of 7/8.
-  const auto lines_at = [&](std::uint32_t depth) {
-    return std::max<std::uint64_t>(options_.initial_page_lines,
-                                   (keys >> depth) * 5 / (4 * kSlotsPerLine) + 1);
-  };
-  std::uint32_t depth = 0;
-  while (lines_at(depth) > options_.max_page_lines) ++depth;
-
-  // One level at a time, because the directory may only grow with the pages;
-  // the last round gives the pages their size.
-  for (std::uint32_t level = 0; level <= depth; ++level) {
-    std::uint64_t hash = 0;
-    do {
-      Garbage garbage(epochs_);
-      const bool enough_memory = WithPage(hash, [&](PageRef ref) {
-        IndexPage& page = *ref.page();
-        hash = RangeLast(hash, page.depth());
-        if (level < depth) {
-          return page.depth() > level || page.depth() >= DepthLimit() || Split(hash, page, garbage);
-        }
-        const auto lines = std::min<std::uint64_t>(lines_at(page.depth()), kMaxPageLines);
-        return page.lines() >= lines ||
-               Rebuild(hash, page, static_cast<std::uint32_t>(lines), garbage);
-      });
-      if (!enough_memory) return Status(StatusCode::kOutOfMemory, "index reserve");
-    } while (++hash != 0);
+Status Index::Adopt(std::vector<std::unique_ptr<IndexPage>> pages) {
+  std::uint32_t depth = 1;
+  std::uint64_t keys = 0;
+  std::uint64_t bytes = 0;
+  for (const auto& page : pages) {
+    depth = std::max(depth, page->depth());
+    keys += page->live();
+    bytes += page->bytes();
   }
+  bytes += IndexDirectory::BytesFor(depth);
+  const bool charged = Charge(bytes);
+  auto directory = charged ? IndexDirectory::Create(depth) : nullptr;
+  if (directory == nullptr) {
+    if (charged) memory_bytes_.fetch_sub(bytes);
+    return Status(StatusCode::kOutOfMemory, "index of " + std::to_string(keys) + " keys");
+  }
+  base::MutexLock lock(directory_mutex_);
+  pages_ = pages.size();
+  std::uint64_t first_hash = 0;
+  for (auto& page : pages) {
+    const std::uint32_t page_depth = page->depth();
+    directory->StoreRange(first_hash, page_depth, PageRef(page.release()));
+    first_hash = RangeLast(first_hash, page_depth) + 1;
+  }
+  const std::unique_ptr<IndexDirectory> old(root_.exchange(directory.release()));
+  memory_bytes_.fetch_sub(old->bytes() + FreePages(*old));
+  size_.store(keys);
   return Status::Ok();
+}
+
+std::uint32_t Index::LinesToLoad(std::uint64_t keys) const {
+  // At 80 % the pages of an even spread hardly ever reach their limit of 7/8 soon.
+  const std::uint64_t lines = keys * 5 / (4 * kSlotsPerLine) + 1;
+  return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(lines, options_.initial_page_lines,
+                                                              std::uint64_t{kMaxPageLines} + 1));
 }
 
 }  // namespace freyja::engine

@@ -11,8 +11,8 @@
 // the index's EpochManager, from before the call until it is done with the
 // location. The other calls take their own guard, and the lock of the key's
 // page. Their callbacks run under that lock, so they must be short, must not
-// throw, and must not call the index except Find and Prefetch. Upsert and Reserve
-// may run EpochManager::Collect, without a lock of theirs. Lock order: page lock
+// throw, and must not call the index except Find and Prefetch. Upsert may run
+// EpochManager::Collect, without a lock of its own. Lock order: page lock
 // (one at a time), then the directory's mutex.
 //
 // Invariants (those of a page are in index_page.h)
@@ -34,6 +34,7 @@
 #include <memory>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "base/mutex.h"
 #include "engine/epoch.h"
@@ -150,18 +151,34 @@ class Index {
   // meanwhile. Never allocates.
   template <class OnPage>
   std::uint64_t VisitPage(std::uint64_t first_hash, OnPage&& on_page) const {
+    return VisitWholePage(first_hash, [&](IndexPage& page, std::uint64_t last_hash) {
+      const PageEntries entries(page, first_hash);
+      on_page(entries, last_hash);
+    });
+  }
+
+  // Like VisitPage, with on_page(IndexPage&, last_hash): the page itself.
+  template <class OnPage>
+  std::uint64_t VisitWholePage(std::uint64_t first_hash, OnPage&& on_page) const {
     return WithPage(first_hash, [&](PageRef ref) {
       const std::uint64_t last_hash = RangeLast(first_hash, ref.page()->depth());
-      const PageEntries entries(*ref.page(), first_hash);
-      on_page(entries, last_hash);
+      on_page(*ref.page(), last_hash);
       return last_hash;
     });
   }
 
-  // Makes room for `keys` keys in all, evenly spread, so that inserting them
-  // neither grows nor splits much. Errors: kOutOfMemory; the index is intact and
-  // keeps what was made so far.
-  Status Reserve(std::uint64_t keys);
+  // Replaces the pages of an index that no other thread knows yet. `pages` in the order of their
+  // hashes, together all there are, none deeper than MaxDepth(their number). Errors:
+  // kOutOfMemory; nothing changed.
+  Status Adopt(std::vector<std::unique_ptr<IndexPage>> pages);
+  // The greatest depth that a directory of so many pages may have: keys with long common
+  // prefixes must not blow it up.
+  static std::uint32_t MaxDepth(std::uint64_t pages);
+
+  // How many lines a page should have in which so many keys are put at once; more than
+  // max_page_lines: it should be two pages.
+  std::uint32_t LinesToLoad(std::uint64_t keys) const;
+  const Options& options() const { return options_; }
 
   // Number of keys.
   std::uint64_t size() const { return size_.load(); }
@@ -235,8 +252,7 @@ class Index {
 
   std::uint32_t LinesFor(std::uint64_t keys) const;
   bool Charge(std::uint64_t bytes);
-  // The greatest depth the directory may have for now: bounded by the number of
-  // pages, so that keys with long common prefixes can't blow it up.
+  // The greatest depth the directory may have for now.
   std::uint32_t DepthLimit() const;
   // Replaces the directory by one twice as large.
   bool Double(Garbage& garbage) FREYJA_REQUIRES(directory_mutex_);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 
 #include "base/status_macros.h"
 #include "engine/parallel.h"
@@ -9,57 +10,251 @@
 
 namespace freyja::engine {
 
-void IndexBuilder::Add(const Segment& segment, std::span<const format::HintEntry> entries) {
+namespace {
+
+// So many records are sorted at once while they are in the processor's cache.
+constexpr std::uint64_t kPartRecords = 8192;
+constexpr std::uint32_t kMostPartBits = 10;
+constexpr std::size_t kBlockChunks = 32;
+
+}  // namespace
+
+// --- Loading --------------------------------------------------------------------------
+
+LoadedEntries::LoadedEntries(std::uint64_t records)
+    : part_bits_(std::min(static_cast<std::uint32_t>(std::bit_width(records / kPartRecords)),
+                          kMostPartBits)),
+      parts_(std::size_t{1} << part_bits_) {}
+
+LoadedEntries::Chunk& LoadedEntries::ChunkFor(std::size_t part) {
+  Chunk* const last = parts_[part];
+  if (last != nullptr && last->used < Chunk::kEntries) return *last;
+  if (chunks_left_ == 0) {
+    blocks_.push_back(std::make_unique_for_overwrite<std::byte[]>(kBlockChunks * sizeof(Chunk)));
+    chunks_left_ = kBlockChunks;
+  }
+  std::byte* const memory = blocks_.back().get() + --chunks_left_ * sizeof(Chunk);
+  Chunk* const chunk = new (memory) Chunk;
+  chunk->previous = last;
+  chunk->used = 0;
+  parts_[part] = chunk;
+  return *chunk;
+}
+
+void LoadedEntries::Add(const Segment& segment, std::span<const format::HintEntry> entries) {
   for (const format::HintEntry& entry : entries) {
     const std::uint64_t bytes = std::uint64_t{entry.length_units} * format::kRecordAlignment;
     const std::uint64_t offset = std::uint64_t{entry.offset_units} * format::kRecordAlignment;
-    Entry added;
-    added.hash = entry.hash;
-    added.sequence = entry.sequence;
-    added.location = Location(segment.slot(), offset, bytes);
-    added.bytes = bytes;
-    added.is_tombstone = entry.is_tombstone;
-    // By the high half: the low one places keys in the index.
-    partitions_[entry.hash.high % kPartitions].push_back(added);
+    const Location location(segment.slot(), offset, bytes);
+    if (location.length_bytes() == 0) long_records_.emplace(location.raw(), bytes);
+    Chunk& chunk = ChunkFor(RangeNumber(entry.hash.low, part_bits_));
+    chunk.entries[chunk.used++] = {
+        .hash_low = entry.hash.low,
+        .hash_high = entry.hash.high,
+        .sequence = entry.sequence,
+        .location = entry.is_tombstone ? Location().raw() : location.raw()};
   }
 }
 
-void IndexBuilder::Absorb(IndexBuilder other) {
-  for (std::size_t i = 0; i < kPartitions; ++i) {
-    auto& from = other.partitions_[i];
-    if (partitions_[i].empty()) {
-      partitions_[i] = std::move(from);
-    } else {
-      partitions_[i].insert(partitions_[i].end(), from.begin(), from.end());
-    }
-  }
-}
+// --- Building -------------------------------------------------------------------------
 
-Status IndexBuilder::Build(Index& index, SegmentTable& segments, unsigned threads) {
-  std::atomic<std::uint64_t> winners{0};
-  FREYJA_RETURN_IF_ERROR(RunParallel(kPartitions, threads, [&](std::size_t i) -> Status {
-    auto& entries = partitions_[i];
-    std::ranges::sort(entries, [](const Entry& a, const Entry& b) {
-      return a.hash != b.hash ? a.hash < b.hash : a.sequence > b.sequence;
-    });
-    const auto losers = std::ranges::unique(entries, {}, &Entry::hash);
-    entries.erase(losers.begin(), losers.end());
-    std::erase_if(entries, [](const Entry& entry) { return entry.is_tombstone; });
-    winners += entries.size();
-    return Status::Ok();
-  }));
-  FREYJA_RETURN_IF_ERROR(index.Reserve(winners.load()));
-  return RunParallel(kPartitions, threads, [&](std::size_t i) -> Status {
-    for (const Entry& entry : partitions_[i]) {
-      // 128-bit hashes differ, so the keys do, even if the index's 64 bits are the same.
-      const auto inserted = index.Upsert(
-          entry.hash.low, [](Location) { return false; }, entry.location,
-          [&](Location) { segments.At(entry.location).AddLive(entry.bytes); });
-      if (!inserted) return inserted.error();
-    }
-    partitions_[i] = {};
+// Three steps: the winners of each part, sorted by hash; which ranges of hashes become a page;
+// the pages.
+class IndexBuilder {
+ public:
+  IndexBuilder(std::vector<LoadedEntries> loaded, Index& index, SegmentTable& segments,
+               unsigned threads)
+      : loaded_(std::move(loaded)),
+        index_(index),
+        segments_(segments),
+        threads_(threads),
+        part_bits_(loaded_.front().part_bits_),
+        winners_(loaded_.front().parts_.size()) {}
+
+  Status Run();
+
+ private:
+  using Entry = LoadedEntries::Entry;
+  using Chunk = LoadedEntries::Chunk;
+
+  struct Winner {
+    std::uint64_t hash;
+    Location location;
+  };
+  // By segment slot.
+  struct Live {
+    std::uint64_t records = 0;
+    std::uint64_t bytes = 0;
+  };
+  using LiveCounts = std::vector<Live>;
+  // Parts [first_part, last_part], of the first one from `begin` on, of the last one up to `end`.
+  // Runs through more than one part only as a whole.
+  struct PlannedPage {
+    std::uint32_t depth;
+    std::uint32_t lines;
+    std::size_t first_part;
+    std::size_t last_part;
+    std::size_t begin;
+    std::size_t end;
+  };
+
+  Status FindWinners();
+  void FindWinnersOf(std::size_t part, std::vector<Entry>& entries, LiveCounts& live);
+  std::uint64_t BytesOf(Location location) const;
+  void CountLive(const std::vector<LiveCounts>& live);
+  void PlanParts(std::size_t first_part, std::size_t parts, std::uint32_t depth);
+  void PlanWithin(std::size_t part, std::size_t begin, std::size_t end, std::uint32_t depth);
+  Result<std::unique_ptr<IndexPage>> MakePage(const PlannedPage& planned) const;
+
+  std::vector<LoadedEntries> loaded_;
+  Index& index_;
+  SegmentTable& segments_;
+  const unsigned threads_;
+  const std::uint32_t part_bits_;
+  std::vector<std::vector<Winner>> winners_;  // of each part, by hash
+  std::uint32_t deepest_ = 0;                 // that a page may be
+  std::vector<PlannedPage> planned_;
+};
+
+Status IndexBuilder::Run() {
+  FREYJA_RETURN_IF_ERROR(FindWinners());
+  loaded_.clear();
+  std::uint64_t keys = 0;
+  for (const auto& of_part : winners_) keys += of_part.size();
+  deepest_ =
+      Index::MaxDepth(keys / (std::uint64_t{kSlotsPerLine} * index_.options().max_page_lines));
+  PlanParts(0, winners_.size(), 0);
+  std::vector<std::unique_ptr<IndexPage>> pages(planned_.size());
+  const Status made = RunParallel(planned_.size(), threads_, [&](std::size_t i) -> Status {
+    FREYJA_ASSIGN_OR_RETURN(pages[i], MakePage(planned_[i]));
     return Status::Ok();
   });
+  FREYJA_RETURN_IF_ERROR(made);
+  return index_.Adopt(std::move(pages));
+}
+
+Status IndexBuilder::FindWinners() {
+  std::vector<LiveCounts> live(threads_);
+  std::atomic<std::size_t> next{0};
+  const Status found = RunParallel(threads_, threads_, [&](std::size_t thread) -> Status {
+    std::vector<Entry> entries;
+    for (std::size_t i = next.fetch_add(1); i < winners_.size(); i = next.fetch_add(1)) {
+      FindWinnersOf(i, entries, live[thread]);
+    }
+    return Status::Ok();
+  });
+  if (found.ok()) CountLive(live);
+  return found;
+}
+
+void IndexBuilder::FindWinnersOf(std::size_t part, std::vector<Entry>& entries, LiveCounts& live) {
+  entries.clear();
+  for (const LoadedEntries& loaded : loaded_) {
+    for (const Chunk* chunk = loaded.parts_[part]; chunk != nullptr; chunk = chunk->previous) {
+      entries.insert(entries.end(), chunk->entries, chunk->entries + chunk->used);
+    }
+  }
+  std::ranges::sort(entries, [](const Entry& a, const Entry& b) {
+    if (a.hash_low != b.hash_low) return a.hash_low < b.hash_low;
+    if (a.hash_high != b.hash_high) return a.hash_high < b.hash_high;
+    return a.sequence > b.sequence;
+  });
+  const auto losers = std::ranges::unique(entries, [](const Entry& a, const Entry& b) {
+    return a.hash_low == b.hash_low && a.hash_high == b.hash_high;
+  });
+  entries.erase(losers.begin(), losers.end());
+  std::vector<Winner>& winners = winners_[part];
+  winners.reserve(entries.size());
+  for (const Entry& entry : entries) {
+    const Location location(entry.location);
+    if (location.is_none()) continue;
+    // 128-bit hashes differ, so the keys do, even if the index's 64 bits are the same.
+    winners.push_back({.hash = entry.hash_low, .location = location});
+    if (live.size() <= location.slot()) live.resize(location.slot() + 1);
+    ++live[location.slot()].records;
+    live[location.slot()].bytes += BytesOf(location);
+  }
+}
+
+std::uint64_t IndexBuilder::BytesOf(Location location) const {
+  if (const std::uint64_t bytes = location.length_bytes(); bytes != 0) return bytes;
+  for (const LoadedEntries& loaded : loaded_) {
+    const auto found = loaded.long_records_.find(location.raw());
+    if (found != loaded.long_records_.end()) return found->second;
+  }
+  return 0;  // not reached: whoever added the location has it
+}
+
+void IndexBuilder::CountLive(const std::vector<LiveCounts>& live) {
+  LiveCounts sum;
+  for (const LiveCounts& of_thread : live) {
+    sum.resize(std::max(sum.size(), of_thread.size()));
+    for (std::size_t slot = 0; slot < of_thread.size(); ++slot) {
+      sum[slot].records += of_thread[slot].records;
+      sum[slot].bytes += of_thread[slot].bytes;
+    }
+  }
+  segments_.ForEach([&](Segment& segment) {
+    if (segment.slot() >= sum.size()) return;
+    segment.SetLive(sum[segment.slot()].records, sum[segment.slot()].bytes);
+  });
+}
+
+// `parts` neighbouring parts are a range of hashes that share `depth` top bits.
+void IndexBuilder::PlanParts(std::size_t first_part, std::size_t parts, std::uint32_t depth) {
+  if (parts == 1) return PlanWithin(first_part, 0, winners_[first_part].size(), depth);
+  std::uint64_t keys = 0;
+  for (std::size_t i = first_part; i < first_part + parts; ++i) keys += winners_[i].size();
+  const std::uint32_t lines = index_.LinesToLoad(keys);
+  if (lines <= index_.options().max_page_lines) {
+    const std::size_t last_part = first_part + parts - 1;
+    planned_.push_back({depth, lines, first_part, last_part, 0, winners_[last_part].size()});
+    return;
+  }
+  PlanParts(first_part, parts / 2, depth + 1);
+  PlanParts(first_part + parts / 2, parts / 2, depth + 1);
+}
+
+void IndexBuilder::PlanWithin(std::size_t part, std::size_t begin, std::size_t end,
+                              std::uint32_t depth) {
+  const std::vector<Winner>& winners = winners_[part];
+  const std::uint32_t lines = index_.LinesToLoad(end - begin);
+  // Keys whose top bits are the same can't be told apart by splitting.
+  const bool separable =
+      begin != end && static_cast<std::uint32_t>(
+                          std::countl_zero(winners[begin].hash ^ winners[end - 1].hash)) < deepest_;
+  if (lines <= index_.options().max_page_lines || !separable) {
+    planned_.push_back({depth, std::min(lines, kMaxPageLines), part, part, begin, end});
+    return;
+  }
+  const std::uint64_t bit = std::uint64_t{1} << (63 - depth);
+  const auto middle =
+      std::partition_point(winners.begin() + static_cast<std::ptrdiff_t>(begin),
+                           winners.begin() + static_cast<std::ptrdiff_t>(end),
+                           [&](const Winner& winner) { return (winner.hash & bit) == 0; });
+  const auto split = static_cast<std::size_t>(middle - winners.begin());
+  PlanWithin(part, begin, split, depth + 1);
+  PlanWithin(part, split, end, depth + 1);
+}
+
+Result<std::unique_ptr<IndexPage>> IndexBuilder::MakePage(const PlannedPage& planned) const {
+  auto page = IndexPage::Create(planned.lines, planned.depth);
+  if (page == nullptr) return std::unexpected(Status(StatusCode::kOutOfMemory, "an index page"));
+  for (std::size_t part = planned.first_part; part <= planned.last_part; ++part) {
+    const std::vector<Winner>& winners = winners_[part];
+    const std::size_t begin = part == planned.first_part ? planned.begin : 0;
+    const std::size_t end = part == planned.last_part ? planned.end : winners.size();
+    for (std::size_t i = begin; i < end; ++i) {
+      if (page->InsertUnshared(winners[i].hash, winners[i].location.raw())) continue;
+      return std::unexpected(Status(StatusCode::kOutOfMemory, "an index page of equal hashes"));
+    }
+  }
+  return page;
+}
+
+Status BuildIndex(std::vector<LoadedEntries> loaded, Index& index, SegmentTable& segments,
+                  unsigned threads) {
+  return IndexBuilder(std::move(loaded), index, segments, threads).Run();
 }
 
 }  // namespace freyja::engine

@@ -1,9 +1,10 @@
 // Builds the index at open from the entries of all segments.
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/index.h"
@@ -12,31 +13,50 @@
 
 namespace freyja::engine {
 
-// Keeps (key hash, number, location) of every record, tombstones included, until all
-// segments are in; then, for each key, the highest number wins, whatever the order in which
-// the segments came. Entries are spread over partitions by hash; each is sorted by itself.
+// What is known of every record, tombstones included, spread by the top bits of the key's hash, so
+// that the records of a key come together and those of neighbouring pages as well.
 //
-// Memory: 40 bytes a record, dead ones included, until Build returns. Not thread-safe; every
-// loading thread fills one of its own, and Absorb joins them.
-class IndexBuilder {
+// Memory: 32 bytes a record, dead ones included, and up to 8 MiB. Not thread-safe; every loading
+// thread fills one of its own.
+class LoadedEntries {
  public:
-  void Add(const Segment& segment, std::span<const format::HintEntry> entries);
-  void Absorb(IndexBuilder other);
+  // `records`: about how many will be loaded in all. All that are given to one BuildIndex must be
+  // made with the same number.
+  explicit LoadedEntries(std::uint64_t records);
 
-  // Inserts the winners and counts them live in their segments. Empties the builder.
-  Status Build(Index& index, SegmentTable& segments, unsigned threads);
+  void Add(const Segment& segment, std::span<const format::HintEntry> entries);
 
  private:
-  static constexpr std::size_t kPartitions = 64;
+  friend class IndexBuilder;
 
+  // Without initial values: room for many is made at once.
   struct Entry {
-    format::KeyHash hash;
-    std::uint64_t sequence = 0;
-    Location location;
-    std::uint64_t bytes = 0;
-    bool is_tombstone = false;
+    std::uint64_t hash_low;
+    std::uint64_t hash_high;
+    std::uint64_t sequence;
+    std::uint64_t location;  // Location::raw(); none: a tombstone
   };
-  std::array<std::vector<Entry>, kPartitions> partitions_;
+  // Chunks are taken from larger blocks: a part grows without moving what it has.
+  struct Chunk {
+    static constexpr std::size_t kEntries = 255;
+    Chunk* previous;
+    std::size_t used;
+    Entry entries[kEntries];
+  };
+  Chunk& ChunkFor(std::size_t part);
+
+  std::uint32_t part_bits_;
+  std::vector<Chunk*> parts_;  // the last chunk of each
+  std::vector<std::unique_ptr<std::byte[]>> blocks_;
+  std::size_t chunks_left_ = 0;  // in the last block
+  // Of records too long for their location to say so.
+  std::unordered_map<std::uint64_t, std::uint64_t> long_records_;
 };
+
+// Fills an empty index, which no other thread knows yet: for each key the record with the highest
+// number wins, whatever the order in which the segments came. Counts the winners live in their
+// segments. Errors: kOutOfMemory.
+Status BuildIndex(std::vector<LoadedEntries> loaded, Index& index, SegmentTable& segments,
+                  unsigned threads);
 
 }  // namespace freyja::engine

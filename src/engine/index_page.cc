@@ -51,15 +51,20 @@ void IndexPage::CopyFrom(IndexPage& from, std::uint64_t mask, std::uint64_t valu
   for (IndexSlot* at = from.slots(); at != end; ++at) {
     const std::uint64_t hash = at->hash.load();
     const std::uint64_t location = at->location.load();
-    if (!IsLive(location) || (hash & mask) != value) continue;
-    IndexSlot& slot = *FreeSlot(hash);
-    ++live_;
-    ++used_;
-    // Relaxed is enough: no other thread knows this page before the seq_cst store
-    // that puts it into the directory, and that orders these stores before it.
-    slot.hash.store(hash, std::memory_order_relaxed);
-    slot.location.store(location, std::memory_order_relaxed);
+    if (IsLive(location) && (hash & mask) == value) InsertUnshared(hash, location);
   }
+}
+
+bool IndexPage::InsertUnshared(std::uint64_t hash, std::uint64_t raw_location) {
+  IndexSlot* const slot = FreeSlot(hash);
+  if (slot == nullptr) return false;
+  ++live_;
+  ++used_;
+  // Relaxed is enough: no other thread knows this page before the seq_cst store
+  // that puts it into the directory, and that orders these stores before it.
+  slot->hash.store(hash, std::memory_order_relaxed);
+  slot->location.store(raw_location, std::memory_order_relaxed);
+  return true;
 }
 
 std::unique_ptr<IndexDirectory> IndexDirectory::Create(std::uint32_t depth) {

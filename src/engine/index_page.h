@@ -23,7 +23,9 @@
 #include <iterator>
 #include <memory>
 #include <new>
+#include <span>
 
+#include "base/bytes.h"
 #include "engine/epoch.h"
 #include "engine/location.h"
 
@@ -59,6 +61,7 @@ class alignas(64) IndexPage final : public Retired {
   std::uint32_t slot_count() const { return lines_ * kSlotsPerLine; }
   std::size_t bytes() const { return BytesFor(lines_); }
   IndexSlot* slots() { return reinterpret_cast<IndexSlot*>(this + 1); }
+  const IndexSlot* slots() const { return reinterpret_cast<const IndexSlot*>(this + 1); }
 
   // Slots in use, and slots in use or deleted.
   std::uint32_t live() const { return live_; }
@@ -74,10 +77,22 @@ class alignas(64) IndexPage final : public Retired {
   }
   // `slot` comes from FreeSlot; the key must not be in the page.
   void Insert(IndexSlot& slot, std::uint64_t hash, Location location);
+  // The same in a page that no other thread knows yet. False if it has no free slot.
+  bool InsertUnshared(std::uint64_t hash, std::uint64_t raw_location);
   void Erase(IndexSlot& slot);
   // Inserts the live slots of `from` whose hash has (`hash` & `mask`) == `value`.
   // There must be room.
   void CopyFrom(IndexPage& from, std::uint64_t mask, std::uint64_t value);
+
+  // The slots as bytes, hash before location, for an index image (index_image.h). Save writes
+  // map(location) where a slot is in use; `out` has kSlotBytes for each slot.
+  template <class Map>
+  void Save(std::span<std::byte> out, Map&& map) const;
+  // Fills a new page with what Save made of one with as many lines. False, and the page is of no
+  // use, if check(hash, location) is false for a slot in use.
+  template <class Check>
+  bool Restore(std::span<const std::byte> saved, Check&& check);
+  static constexpr std::size_t kSlotBytes = sizeof(IndexSlot);
 
  private:
   IndexPage(std::uint32_t lines, std::uint32_t depth) : lines_(lines), depth_(depth) {}
@@ -89,6 +104,38 @@ class alignas(64) IndexPage final : public Retired {
   std::uint32_t used_ = 0;
 };
 static_assert(sizeof(IndexPage) == 64);
+
+template <class Map>
+void IndexPage::Save(std::span<std::byte> out, Map&& map) const {
+  std::byte* to = out.data();
+  for (const IndexSlot& slot : std::span(slots(), slot_count())) {
+    const std::uint64_t location = slot.location.load();
+    base::Store(to, slot.hash.load());
+    base::Store(to + sizeof(std::uint64_t),
+                IsLive(location) ? map(Location(location)).raw() : location);
+    to += kSlotBytes;
+  }
+}
+
+template <class Check>
+bool IndexPage::Restore(std::span<const std::byte> saved, Check&& check) {
+  const std::byte* from = saved.data();
+  for (IndexSlot& slot : std::span(slots(), slot_count())) {
+    const auto hash = base::Load<std::uint64_t>(from);
+    const auto location = base::Load<std::uint64_t>(from + sizeof(std::uint64_t));
+    from += kSlotBytes;
+    if (location == kNeverUsedLocation) continue;
+    ++used_;
+    // Relaxed is enough: no other thread knows this page before the seq_cst store
+    // that puts it into the directory, and that orders these stores before it.
+    slot.location.store(location, std::memory_order_relaxed);
+    if (!IsLive(location)) continue;
+    if (!check(hash, Location(location))) return false;
+    ++live_;
+    slot.hash.store(hash, std::memory_order_relaxed);
+  }
+  return true;
+}
 
 // A page's address and line count in one word, so that a reader goes from the
 // directory to the key's line without touching the page's header. Relies on
@@ -239,6 +286,10 @@ constexpr std::uint64_t RangeFirst(std::uint64_t hash, std::uint32_t depth) {
 }
 constexpr std::uint64_t RangeLast(std::uint64_t hash, std::uint32_t depth) {
   return hash | (~std::uint64_t{0} >> depth);
+}
+// The number of that range among the 2^depth ones.
+constexpr std::size_t RangeNumber(std::uint64_t hash, std::uint32_t depth) {
+  return depth == 0 ? 0 : hash >> (64 - depth);
 }
 
 }  // namespace freyja::engine

@@ -311,36 +311,69 @@ TEST_F(IndexTest, RefusedUpsertDoesNotCallOnChange) {
   EXPECT_EQ(calls, accepted);
 }
 
-TEST_F(IndexTest, ReservedIndexTakesItsKeysWithoutGrowing) {
-  Make();
-  ASSERT_TRUE(index_->Reserve(100'000).ok());
-  const std::uint64_t bytes = index_->memory_bytes();
-  PutUniform(100'000);
-  EXPECT_LE(index_->memory_bytes(), bytes + bytes / 50);
-  EXPECT_LE(index_->memory_bytes() - sizeof(Index), 24U * 100'000);
-  for (std::uint64_t key = 0; key < 100'000; ++key) {
-    ASSERT_EQ(Get(UniformHash(key), key), RecordOf(key, 0));
-  }
-}
-
-TEST_F(IndexTest, ReserveKeepsTheKeysThereAre) {
+// Pages as they are are moved into another index.
+TEST_F(IndexTest, AnIndexThatAdoptsThePagesOfAnotherHasItsKeys) {
   Make(kTinyPages);
   PutUniform(3000);
-  ASSERT_TRUE(index_->Reserve(20'000).ok());
-  ASSERT_TRUE(index_->Reserve(10).ok());
-  EXPECT_EQ(index_->size(), 3000U);
+  for (std::uint64_t key = 0; key < 3000; key += 7) {
+    EXPECT_TRUE(index_->Erase(UniformHash(key), HasKey(key), kIgnore));
+  }
+  std::vector<std::unique_ptr<IndexPage>> pages;
+  std::uint64_t hash = 0;
+  do {
+    hash = index_->VisitWholePage(hash, [&](const IndexPage& page, std::uint64_t) {
+      std::vector<std::byte> saved(page.slot_count() * IndexPage::kSlotBytes);
+      page.Save(saved, [](Location location) { return location; });
+      pages.push_back(IndexPage::Create(page.lines(), page.depth()));
+      EXPECT_TRUE(pages.back()->Restore(saved, [](auto...) { return true; }));
+      EXPECT_EQ(pages.back()->live(), page.live());
+      EXPECT_EQ(pages.back()->used(), page.used());
+    });
+  } while (++hash != 0);
+  const std::uint64_t size = index_->size();
+  const std::uint64_t bytes = index_->memory_bytes();
+
+  Make(kTinyPages);
+  ASSERT_TRUE(index_->Adopt(std::move(pages)).ok());
+  EXPECT_EQ(index_->size(), size);
+  EXPECT_LE(index_->memory_bytes(), bytes);
   for (std::uint64_t key = 0; key < 3000; ++key) {
-    ASSERT_EQ(Get(UniformHash(key), key), RecordOf(key, 0));
+    ASSERT_EQ(Get(UniformHash(key), key), key % 7 == 0 ? Location() : RecordOf(key, 0)) << key;
+  }
+  for (std::uint64_t key = 0; key < 9000; ++key) Put(UniformHash(key), key, 1);
+  EXPECT_EQ(index_->size(), 9000U);
+  for (std::uint64_t key = 0; key < 9000; ++key) {
+    ASSERT_EQ(Get(UniformHash(key), key), RecordOf(key, 1)) << key;
   }
 }
 
-TEST_F(IndexTest, ReserveBeyondTheMemoryLimitIsReportedAndLosesNothing) {
-  Make({.initial_page_lines = 1, .max_memory_bytes = sizeof(Index) + 200'000});
-  PutUniform(1000);
-  EXPECT_EQ(index_->Reserve(1'000'000).code(), StatusCode::kOutOfMemory);
-  for (std::uint64_t key = 0; key < 1000; ++key) {
-    ASSERT_EQ(Get(UniformHash(key), key), RecordOf(key, 0));
-  }
+TEST_F(IndexTest, APageThatHoldsWhatMustNotBeIsNotRestored) {
+  Make();
+  Put(5, 1);
+  index_->VisitWholePage(0, [&](const IndexPage& page, std::uint64_t) {
+    std::vector<std::byte> saved(page.slot_count() * IndexPage::kSlotBytes);
+    page.Save(saved, [](Location location) { return location.WithSlot(9); });
+    int asked = 0;
+    const auto refuse = [&](std::uint64_t hash, Location location) {
+      ++asked;
+      EXPECT_EQ(hash, 5U);
+      EXPECT_EQ(location, RecordOf(1, 0).WithSlot(9));
+      return false;
+    };
+    EXPECT_FALSE(IndexPage::Create(page.lines(), page.depth())->Restore(saved, refuse));
+    EXPECT_EQ(asked, 1);
+  });
+}
+
+TEST_F(IndexTest, AdoptingBeyondTheMemoryLimitIsReportedAndChangesNothing) {
+  Make({.initial_page_lines = 1, .max_memory_bytes = sizeof(Index) + 1000});
+  Put(UniformHash(1), 1);
+  const std::uint64_t bytes = index_->memory_bytes();
+  std::vector<std::unique_ptr<IndexPage>> pages;
+  pages.push_back(IndexPage::Create(100, 0));
+  EXPECT_EQ(index_->Adopt(std::move(pages)).code(), StatusCode::kOutOfMemory);
+  EXPECT_EQ(index_->memory_bytes(), bytes);
+  EXPECT_EQ(Get(UniformHash(1), 1), RecordOf(1, 0));
 }
 
 TEST_F(IndexTest, VisitingPageByPageMeetsEachKeyOnce) {

@@ -402,14 +402,17 @@ Status Log::SettleTail() {
 
 // --- Closing ------------------------------------------------------------------------
 
-Status Log::CloseCleanly() {
+Status Log::Settle() {
   // First: on a full disk that is the room which the commits need.
   ReleaseUnused();
   for (;;) {
     FREYJA_ASSIGN_OR_RETURN(const bool sealed, SealOldest());
     if (!sealed) break;
   }
-  FREYJA_RETURN_IF_ERROR(SyncThrough(appended_.load()));
+  return SyncThrough(appended_.load());
+}
+
+Status Log::CloseCleanly() {
   const auto commit = parts_.manifest.Commit(
       [&](format::Manifest& manifest) {
         manifest.clean = true;

@@ -102,7 +102,9 @@ class Log {
   Status SettleTail();
 
   // --- Closing ----------------------------------------------------------------------
-  // Syncs, gives unused blocks back, writes the clean mark. No appends after it.
+  // Gives unused blocks back, seals what is full, makes everything durable. No appends after it.
+  Status Settle();
+  // After Settle: writes the clean mark.
   Status CloseCleanly();
 
  private:

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/status_macros.h"
+#include "engine/segment_summary.h"
 #include "format/segment_header.h"
 
 namespace freyja::engine {
@@ -53,6 +54,7 @@ class Replayer {
     FREYJA_ASSIGN_OR_RETURN(const std::uint64_t size, file->Size());
     replay_.segments.push_back(
         {.listed = listed, .file_bytes = size, .end = format::kSegmentHeaderBytes});
+    summary_ = {};
     RecordScanner scanner(*file, identity.ChecksumSeed(), format::kSegmentHeaderBytes, size);
     ScannedRecord scanned;
     for (;;) {
@@ -86,6 +88,9 @@ class Replayer {
     segment.last_sequence = expected_;
     segment.end = last_end_;
     replay_.last_sequence = expected_++;
+    summary_.Add(scanned);
+    segment.tombstone_count = summary_.summary().tombstone_count;
+    segment.records_crc = summary_.summary().records_crc;
     if (record.ends_batch) open_batch_.reset();
   }
 
@@ -131,6 +136,7 @@ class Replayer {
   std::optional<Batch> open_batch_;
   std::vector<Tail> tails_;
   std::uint64_t last_end_ = 0;  // of the last verifying record of the current segment
+  SummaryBuilder summary_;      // of its valid ones
 };
 
 }  // namespace

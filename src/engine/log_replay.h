@@ -20,6 +20,9 @@ struct ReplayedSegment {
   std::uint64_t first_sequence = 0;
   std::uint64_t last_sequence = 0;
   std::uint64_t end = 0;  // offset behind the last valid record
+  // Of the valid records, unless a batch was cut.
+  std::uint64_t tombstone_count = 0;
+  std::uint32_t records_crc = 0;
 };
 
 // The steps of the replay:

@@ -19,7 +19,13 @@ void Publisher::SaveForSnapshots(std::span<const std::shared_ptr<Snapshot>> snap
 
 Status Publisher::PublishOne(const AppendedRecord& record) {
   const std::uint64_t hash = record.hash.low;
-  const auto has_key = [&](Location location) { return reader_.HasKey(location, record.key); };
+  const auto has_key = [&](Location location) {
+    Location damaged;
+    if (reader_.HasKeyTimed(location, record.key, &damaged)) return true;
+    // Perhaps that was the key's, and stays in the index beside this one.
+    if (!damaged.is_none()) health_.WantFullOpen();
+    return false;
+  };
   const std::span<const std::shared_ptr<Snapshot>> snapshots = snapshots_;
   const auto on_change = [&](Location old) {
     if (!record.is_tombstone) segments_.At(record.location).AddLive(record.bytes);

@@ -32,11 +32,12 @@ struct AppendedRecord {
 // batches, and every change of a slot after it sees it in the list.
 class Publisher {
  public:
-  Publisher(Index& index, EpochManager& epochs, SegmentTable& segments, Log& log, Health& health)
+  Publisher(Index& index, EpochManager& epochs, SegmentTable& segments, const RecordReader& reader,
+            Log& log, Health& health)
       : index_(index),
         epochs_(epochs),
         segments_(segments),
-        reader_(index, segments),
+        reader_(reader),
         log_(log),
         health_(health) {}
 
@@ -67,7 +68,7 @@ class Publisher {
   Index& index_;
   EpochManager& epochs_;
   SegmentTable& segments_;
-  const RecordReader reader_;
+  const RecordReader& reader_;
   Log& log_;
   Health& health_;
 

@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
+#include "engine/cold_reads.h"
 #include "engine/index.h"
 #include "engine/location.h"
 #include "engine/segment_table.h"
@@ -48,21 +50,49 @@ class RecordReader {
     return record && record->key == key;
   }
 
+  // Starts fetching the index line that looking for a key will touch. If records seem to come from
+  // the disk, reads also what may be its record, and waits for it.
+  void Prepare(std::string_view key, std::uint64_t hash) const;
+
+  // HasKey, which now and then looks whether it waits for a disk.
+  bool HasKeyTimed(Location location, std::string_view key, Location* damaged) const {
+    bool has_key = false;
+    cold_.TimeSome([&] { has_key = HasKey(location, key, damaged); });
+    return has_key;
+  }
+
+  // Starts fetching what looking for these keys will touch, so that the misses overlap: the index
+  // lines, then of each record that may be a key's the first `most_bytes`, from the disk if they
+  // seem to be there.
+  void Prefetch(std::span<const std::uint64_t> hashes, std::uint64_t most_bytes) const;
+
+  // Whether records seem to come from the disk at present.
+  bool ExpectsDisk() const { return cold_.expected(); }
+
   // Length of the record there, by its header where the location does not say.
   std::uint64_t LengthOf(Location location) const {
     const std::uint64_t known = location.length_bytes();
     return known != 0 ? known : format::PeekRecordBytes(segments_.At(location).BytesAt(location));
   }
-  void Prefetch(Location location) const {
-    const std::byte* at = segments_.At(location).base() + location.offset();
-    __builtin_prefetch(at);
-    __builtin_prefetch(at + 64);
-    __builtin_prefetch(at + 128);
-  }
 
  private:
+  // Of a longer one more than one page has to be read.
+  static constexpr std::uint64_t kLongRecord = 4096;
+  static bool IsLong(Location location) {
+    return location.length_bytes() > kLongRecord || location.length_bytes() == 0;
+  }
+  // Has a long record read from the disk in one piece rather than page by page, if it is there.
+  void ReadAhead(Location location) const;
+  const std::byte* At(Location location) const {
+    return segments_.At(location).base() + location.offset();
+  }
+  void WillNeed(Location location, std::uint64_t bytes) const {
+    segments_.At(location).mapping().WillNeed(location.offset(), bytes);
+  }
+
   const Index& index_;
   const SegmentTable& segments_;
+  mutable ColdReads cold_;
 };
 
 }  // namespace freyja::engine

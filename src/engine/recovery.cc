@@ -29,6 +29,19 @@ std::set<std::uint64_t> ListedIds(const format::Manifest& manifest) {
   return ids;
 }
 
+// At most: a manifest may say too much.
+std::uint64_t CountRecords(const format::Manifest& manifest, const LogReplay& replay) {
+  std::uint64_t records = 0;
+  for (const format::SealedSegment& sealed : manifest.sealed) {
+    records += std::min(sealed.record_count, sealed.data_bytes / format::kMinRecordBytes);
+  }
+  for (const ReplayedSegment& replayed : replay.segments) {
+    if (replayed.last_sequence == 0) continue;
+    records += replayed.last_sequence - replayed.first_sequence + 1;
+  }
+  return records;
+}
+
 template <class T>
 Status StatusOf(Result<T> result) {
   return result ? Status::Ok() : std::move(result).error();
@@ -49,13 +62,27 @@ Result<Recovered> Recovery::Run() {
   const format::Manifest found = parts_.manifest.Current();
   FREYJA_RETURN_IF_ERROR(CheckUnlisted(found));
   if (!parts_.read_only) FREYJA_RETURN_IF_ERROR(MakeManifestDurable());
-  FREYJA_RETURN_IF_ERROR(LoadSealed(found));
   FREYJA_ASSIGN_OR_RETURN(const LogReplay replay, ReplayLog(parts_.directory, found));
+  if (found.clean) {
+    auto image = ReadIndexImage(parts_.directory, found, replay, parts_.threads);
+    if (image) {
+      image_ = *std::move(image);
+    } else if (image.error().code() != StatusCode::kNotFound) {
+      recovered_.index_image_error = std::move(image).error();
+    }
+  }
+  if (!image_) {
+    const std::uint64_t records = CountRecords(found, replay);
+    for (unsigned i = 0; i <= parts_.threads; ++i) loaded_.emplace_back(records);
+  }
+  FREYJA_RETURN_IF_ERROR(LoadSealed(found));
   recovered_.last_sequence = replay.last_sequence;
   recovered_.durable_sequence = replay.watermark;
   recovered_.tail_bytes_discarded = replay.discarded_bytes;
 
   bool read_only = parts_.read_only;
+  // No later open may take it, whether it served or not; and on a full disk its room is wanted.
+  if (!read_only) parts_.directory.RemoveBestEffort(parts_.directory.IndexImagePath());
   if (!read_only && !parts_.reserve.whole()) {
     // The disk is full, and what a crash left behind may be what fills it. The manifest that
     // doesn't list it is durable, and has proved to be whole.
@@ -74,7 +101,7 @@ Result<Recovered> Recovery::Run() {
     }
   }
   if (read_only) FREYJA_RETURN_IF_ERROR(ReadLogInPlace(found, replay));
-  FREYJA_RETURN_IF_ERROR(builder_.Build(parts_.index, parts_.segments, parts_.threads));
+  FREYJA_RETURN_IF_ERROR(FillIndex());
   if (!read_only) DeleteUnlisted();
   return std::move(recovered_);
 }
@@ -147,9 +174,13 @@ Status Recovery::ClearCleanMark() {
 
 Result<Segment*> Recovery::Register(std::unique_ptr<Segment> segment,
                                     const std::vector<format::HintEntry>& entries,
-                                    IndexBuilder& builder) {
+                                    std::size_t list) {
   FREYJA_ASSIGN_OR_RETURN(Segment* const registered, parts_.segments.Register(std::move(segment)));
-  builder.Add(*registered, entries);
+  if (image_) {
+    imaged_.push_back(registered);
+  } else {
+    loaded_[list].Add(*registered, entries);
+  }
   return registered;
 }
 
@@ -174,29 +205,38 @@ Result<std::vector<format::HintEntry>> Recovery::EntriesOf(const format::Manifes
   return entries;
 }
 
-Status Recovery::LoadSealedSegment(const format::SealedSegment& sealed, IndexBuilder& builder) {
-  const format::Manifest manifest = parts_.manifest.Current();
+Result<std::unique_ptr<Segment>> Recovery::MapListed(const format::Manifest& manifest,
+                                                     const format::SealedSegment& sealed) {
   const auto identity = IdentityOf(manifest, sealed.id, sealed.nonce);
   FREYJA_ASSIGN_OR_RETURN(auto file, OpenDataFile(parts_.directory, identity, manifest.generation,
                                                   /*writable=*/!parts_.read_only));
   FREYJA_ASSIGN_OR_RETURN(auto segment, MapSealedSegment(std::move(file), identity, sealed));
   if (!parts_.read_only) ReleaseUnusedTail(*segment);
+  return segment;
+}
+
+Status Recovery::LoadSealedSegment(const format::Manifest& manifest,
+                                   const format::SealedSegment& sealed, std::size_t list) {
+  FREYJA_ASSIGN_OR_RETURN(auto segment, MapListed(manifest, sealed));
   FREYJA_ASSIGN_OR_RETURN(const auto entries, EntriesOf(manifest, *segment));
-  return StatusOf(Register(std::move(segment), entries, builder));
+  return StatusOf(Register(std::move(segment), entries, list));
 }
 
 Status Recovery::LoadSealed(const format::Manifest& manifest) {
+  if (image_) {
+    for (const format::SealedSegment& sealed : manifest.sealed) {
+      FREYJA_ASSIGN_OR_RETURN(auto segment, MapListed(manifest, sealed));
+      FREYJA_RETURN_IF_ERROR(StatusOf(Register(std::move(segment), {}, 0)));
+    }
+    return Status::Ok();
+  }
   const unsigned threads = parts_.threads;
-  std::vector<IndexBuilder> builders(threads);
-  const Status loaded = RunParallel(threads, threads, [&](std::size_t thread) -> Status {
+  return RunParallel(threads, threads, [&](std::size_t thread) -> Status {
     for (std::size_t i = thread; i < manifest.sealed.size(); i += threads) {
-      FREYJA_RETURN_IF_ERROR(LoadSealedSegment(manifest.sealed[i], builders[thread]));
+      FREYJA_RETURN_IF_ERROR(LoadSealedSegment(manifest, manifest.sealed[i], thread));
     }
     return Status::Ok();
   });
-  FREYJA_RETURN_IF_ERROR(loaded);
-  for (IndexBuilder& builder : builders) builder_.Absorb(std::move(builder));
-  return Status::Ok();
 }
 
 // --- The log --------------------------------------------------------------------------
@@ -247,7 +287,7 @@ Result<Recovery::InPlace> Recovery::LoadLogSegment(const format::Manifest& manif
 }
 
 Result<Segment*> Recovery::RegisterInPlace(InPlace loaded) {
-  return Register(std::move(loaded.segment), loaded.entries, builder_);
+  return Register(std::move(loaded.segment), loaded.entries, parts_.threads);
 }
 
 // Takes the log's blocks again, which the close gave back; false if not all are to be had.
@@ -399,7 +439,7 @@ Status Recovery::SealLog(const format::Manifest& manifest, const LogReplay& repl
   for (const auto& copy : copies) {
     FREYJA_ASSIGN_OR_RETURN(auto segment, copy->Map());
     FREYJA_ASSIGN_OR_RETURN(const auto entries, EntriesOf(manifest, *segment));
-    FREYJA_RETURN_IF_ERROR(StatusOf(Register(std::move(segment), entries, builder_)));
+    FREYJA_RETURN_IF_ERROR(StatusOf(Register(std::move(segment), entries, parts_.threads)));
   }
   return Status::Ok();
 }
@@ -413,6 +453,35 @@ Status Recovery::ReadLogInPlace(const format::Manifest& manifest, const LogRepla
   }
   recovered_.log.clear();
   return Status::Ok();
+}
+
+// --- The index ------------------------------------------------------------------------
+
+namespace {
+
+std::uint64_t EndOf(const Segment& segment) {
+  return segment.state() == SegmentState::kSealed ? segment.sealed().data_bytes
+                                                  : segment.log_end.load();
+}
+
+}  // namespace
+
+Status Recovery::FillIndex() {
+  if (!image_) {
+    return BuildIndex(std::move(loaded_), parts_.index, parts_.segments, parts_.threads);
+  }
+  for (std::size_t number = 0; number < image_->segments.size(); ++number) {
+    const format::ImagedSegment& listed = image_->segments[number];
+    // They were registered in the image's order, in a table that had none before.
+    if (number >= imaged_.size() || imaged_[number]->id() != listed.id ||
+        imaged_[number]->slot() != number || EndOf(*imaged_[number]) != listed.data_bytes) {
+      return Status(StatusCode::kIoError, format::DataFileName(listed.id) +
+                                              ": can't be found by what an index image says");
+    }
+    imaged_[number]->SetLive(listed.live_records, listed.live_bytes);
+  }
+  recovered_.index_from_image = true;
+  return parts_.index.Adopt(std::move(image_->pages));
 }
 
 // --- After the commit -----------------------------------------------------------------

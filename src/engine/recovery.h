@@ -4,18 +4,20 @@
 //  1. Look at every file first: one that is newer than the manifest means that an older
 //     manifest was put back; then nothing is changed.
 //  2. For writing: sync manifest and directory, clear the clean mark durably.
-//  3. Load the sealed segments, from their hints or by scanning.
-//  4. Replay the log (log_replay.h). After a clean close it goes on where it ended. After
+//  3. Replay the log (log_replay.h). After a clean close it goes on where it ended. After
 //     any other end nothing is ever appended to it again: what lies through the watermark
 //     is sealed in place, the valid rest is copied to a fresh segment, numbers kept.
+//  4. Map the sealed segments. Unless a clean close left an index image (index_image.h), load
+//     their hints, or scan them.
 //  5. Commit that as a manifest of its own; a new log starts at the reserved number.
-//  6. Build the index: for each key the highest number wins.
+//  6. Build the index: from the image, or for each key the highest number wins.
 //  7. Only then delete the files that the manifest doesn't list, and no others. (On a full
 //     disk before step 5, so that they don't take the room that the steps need.)
 // A crash inside any step leaves a directory for which the steps do the same again.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +26,7 @@
 #include "engine/id_allocator.h"
 #include "engine/index.h"
 #include "engine/index_builder.h"
+#include "engine/index_image.h"
 #include "engine/log_replay.h"
 #include "engine/manifest_store.h"
 #include "engine/reserve.h"
@@ -40,6 +43,8 @@ struct Recovered {
   std::uint64_t durable_sequence = 0;
   std::uint64_t tail_bytes_discarded = 0;
   std::uint64_t tail_records_copied = 0;
+  bool index_from_image = false;
+  Status index_image_error;  // why one of this state could not be used
   // Not ok: asked for writing, but only reading is possible, and why.
   Status read_only_reason;
 };
@@ -67,7 +72,10 @@ class Recovery {
   Status MakeManifestDurable();
   Status ClearCleanMark();
   Status LoadSealed(const format::Manifest& manifest);
-  Status LoadSealedSegment(const format::SealedSegment& sealed, IndexBuilder& builder);
+  Result<std::unique_ptr<Segment>> MapListed(const format::Manifest& manifest,
+                                             const format::SealedSegment& sealed);
+  Status LoadSealedSegment(const format::Manifest& manifest, const format::SealedSegment& sealed,
+                           std::size_t list);
   // From the hint, or by scanning; then a hint is written for the next time, if there is room.
   Result<std::vector<format::HintEntry>> EntriesOf(const format::Manifest& manifest,
                                                    Segment& segment);
@@ -93,11 +101,15 @@ class Recovery {
                   std::uint64_t after_sequence, std::vector<std::unique_ptr<SealedWriter>>& copies);
   Status FinishCopies(std::vector<std::unique_ptr<SealedWriter>>& copies);
   Result<Segment*> Register(std::unique_ptr<Segment> segment,
-                            const std::vector<format::HintEntry>& entries, IndexBuilder& builder);
+                            const std::vector<format::HintEntry>& entries, std::size_t list);
+  Status FillIndex();
   void DeleteUnlisted();
 
   const Parts parts_;
-  IndexBuilder builder_;
+  std::optional<IndexImage> image_;
+  std::vector<Segment*> imaged_;  // those of image_, in its order, then any others
+  // Without an image: one for each thread, then one for the log.
+  std::vector<LoadedEntries> loaded_;
   Recovered recovered_;
 };
 

@@ -364,16 +364,19 @@ TEST_F(RecoveryTest, StaleTruncatedOrMissingHintsAreReplacedByScanning) {
       two, std::span(one).first(one.size() - 1), std::span(one).first(100), {}};
   for (const auto bytes : bad) {
     EXPECT_OK(machine_.fs->Overwrite(kPath / "1.hint", bytes));
+    EXPECT_OK(machine_.fs->Unlink(kPath / format::kIndexImageName));
     ExpectModel();
     Close();
     EXPECT_EQ(Must(machine_.fs->Contents(kPath / "1.hint")), one) << "made again";
   }
   EXPECT_OK(machine_.fs->Unlink(kPath / "1.hint"));
+  EXPECT_OK(machine_.fs->Unlink(kPath / format::kIndexImageName));
   ExpectModel();
 }
 
 TEST_F(RecoveryTest, ADamagedRecordFoundWhileScanningIsReported) {
   Close();
+  EXPECT_OK(machine_.fs->Unlink(kPath / format::kIndexImageName));
   EXPECT_OK(machine_.fs->Unlink(kPath / "1.hint"));
   EXPECT_OK(machine_.fs->Corrupt(kPath / "1.data", 100, std::byte{1}));
   ExpectCorruption("1.data: offset 64");

@@ -63,6 +63,11 @@ class Segment {
     live_records_.fetch_sub(1, std::memory_order_relaxed);
     live_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
   }
+  // At open, before anyone else knows the segment.
+  void SetLive(std::uint64_t records, std::uint64_t bytes) {
+    live_records_.store(records);
+    live_bytes_.store(bytes);
+  }
   std::uint64_t live_records() const { return live_records_.load(); }
   std::uint64_t live_bytes() const { return live_bytes_.load(); }
 

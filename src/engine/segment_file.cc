@@ -132,8 +132,10 @@ Result<OpenHint> OpenMatchingHint(Directory& directory, const format::HintHeader
 
 }  // namespace
 
-Result<std::vector<format::HintEntry>> ReadHintEntries(Directory& directory,
-                                                       const format::HintHeader& expected) {
+namespace {
+
+Result<std::vector<format::HintEntry>> TryReadEntries(Directory& directory,
+                                                      const format::HintHeader& expected) {
   FREYJA_ASSIGN_OR_RETURN(const OpenHint hint, OpenMatchingHint(directory, expected));
   FREYJA_ASSIGN_OR_RETURN(const auto bytes, ReadExactly(*hint.file, hint.layout.entries_offset,
                                                         hint.layout.entries_bytes + 8));
@@ -143,8 +145,8 @@ Result<std::vector<format::HintEntry>> ReadHintEntries(Directory& directory,
                                       hint.layout.entries_offset, entries.error().message()));
 }
 
-Result<std::vector<std::byte>> ReadHintFilter(Directory& directory,
-                                              const format::HintHeader& expected) {
+Result<std::vector<std::byte>> TryReadFilter(Directory& directory,
+                                             const format::HintHeader& expected) {
   FREYJA_ASSIGN_OR_RETURN(const OpenHint hint, OpenMatchingHint(directory, expected));
   FREYJA_ASSIGN_OR_RETURN(const auto bytes, ReadExactly(*hint.file, hint.layout.filter_offset,
                                                         hint.layout.filter_bytes + 8));
@@ -152,6 +154,26 @@ Result<std::vector<std::byte>> ReadHintFilter(Directory& directory,
   if (filter) return filter;
   return std::unexpected(CorruptionAt(format::HintFileName(expected.identity.id),
                                       hint.layout.filter_offset, "the filter is damaged"));
+}
+
+// A hint that can't be used is made anew by an open that asks for it; a missing one as well, but
+// that may be of a segment that is no longer listed, and whoever cares looks.
+template <class T>
+Result<T> Noted(Directory& directory, Result<T> read) {
+  if (!read && read.error().code() != StatusCode::kNotFound) directory.health().WantFullOpen();
+  return read;
+}
+
+}  // namespace
+
+Result<std::vector<format::HintEntry>> ReadHintEntries(Directory& directory,
+                                                       const format::HintHeader& expected) {
+  return Noted(directory, TryReadEntries(directory, expected));
+}
+
+Result<std::vector<std::byte>> ReadHintFilter(Directory& directory,
+                                              const format::HintHeader& expected) {
+  return Noted(directory, TryReadFilter(directory, expected));
 }
 
 }  // namespace freyja::engine

@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/status_macros.h"
+#include "engine/index_image.h"
 #include "format/record.h"
 #include "format/segment_header.h"
 
@@ -111,10 +112,6 @@ Status Store::Put(std::string_view key, std::string_view value, const WriteOptio
   FREYJA_RETURN_IF_ERROR(CheckOperation(key, value));
   FREYJA_ASSIGN_OR_RETURN(const bool sync, ResolveSync(options.sync));
   const WriteOperation operation = MakeOperation(key, value, options.expires_at_ms, false);
-  {
-    const EpochGuard guard(epochs_);
-    index_->Prefetch(operation.hash.low);
-  }
   return writer_->Write(std::span(&operation, 1), sync);
 }
 
@@ -210,6 +207,7 @@ Result<std::optional<Store::Pinned>> Store::GetPinned(std::string_view key) cons
 std::vector<Result<std::optional<std::string>>> Store::MultiGet(
     std::span<const std::string_view> keys) const {
   constexpr std::size_t kGroup = 16;  // misses in flight at once
+  constexpr std::uint64_t kMaxPrefetchBytes = 1 << 20;
   std::vector<Result<std::optional<std::string>>> results;
   results.reserve(keys.size());
   if (const Status status = CheckOpen(); !status.ok()) {
@@ -222,12 +220,8 @@ std::vector<Result<std::optional<std::string>>> Store::MultiGet(
     const EpochGuard guard(epochs_);
     for (std::size_t i = 0; i < group.size(); ++i) {
       hashes[i] = format::HashKey(group[i], hash_seed_).low;
-      index_->Prefetch(hashes[i]);
     }
-    for (std::size_t i = 0; i < group.size(); ++i) {
-      const Location likely = index_->Find(hashes[i], [](Location) { return true; });
-      if (!likely.is_none()) reader_->Prefetch(likely);
-    }
+    reader_->Prefetch(std::span(hashes).first(group.size()), kMaxPrefetchBytes);
     for (std::size_t i = 0; i < group.size(); ++i) {
       if (const Status status = CheckKey(group[i]); !status.ok()) {
         results.emplace_back(std::unexpected(status));
@@ -300,6 +294,9 @@ Status Store::Initialise() {
   FREYJA_ASSIGN_OR_RETURN(const Recovered recovered, recovery.Run());
   tail_bytes_discarded_ = recovered.tail_bytes_discarded;
   tail_records_copied_ = recovered.tail_records_copied;
+  index_from_image_ = recovered.index_from_image;
+  index_image_error_ = recovered.index_image_error;
+  if (!index_from_image_) health_.FullOpenDone();
   if (options_.read_only) {
     read_only_reason_ = Status(StatusCode::kReadOnly, "the store was opened read-only");
   } else if (!recovered.read_only_reason.ok()) {
@@ -397,12 +394,12 @@ void Store::StartWriting(const Recovered& recovered, std::uint64_t reserved_sequ
                                           .segments = recovered.log,
                                           .segment_bytes = segment_bytes_,
                                           .wake_maintenance = [this] { maintenance_->Wake(); }});
-  publisher_ = std::make_unique<Publisher>(*index_, epochs_, segments_, *log_, health_);
+  publisher_ = std::make_unique<Publisher>(*index_, epochs_, segments_, *reader_, *log_, health_);
   reaper_ = std::make_unique<Reaper>(directory_, segments_, epochs_, *publisher_);
   quarantine_ = std::make_unique<Quarantine>(
       Quarantine::Parts{*manifest_, *reserve_, *reaper_, *environment_.clock}, options_.quarantine);
-  writer_ = std::make_unique<Writer>(Writer::Parts{*log_, *publisher_, *reader_, epochs_, health_,
-                                                   *reserve_, *environment_.clock});
+  writer_ = std::make_unique<Writer>(Writer::Parts{*log_, *publisher_, *reader_, *index_, epochs_,
+                                                   health_, *reserve_, *environment_.clock});
   const bool by_time = options_.sync == freyja::Sync::kInterval;
   maintenance_ = std::make_unique<Maintenance>(
       Maintenance::Parts{*log_, *reaper_, epochs_, *reserve_, *quarantine_, health_},
@@ -419,9 +416,30 @@ Status Store::Close() {
   const Status stopped = writer_->Stop();
   if (health_.poisoned()) return health_.CheckWritable();
   FREYJA_RETURN_IF_ERROR(stopped);
-  const Status closed = log_->CloseCleanly();
+  Status closed = log_->Settle();
+  if (closed.ok()) {
+    SaveIndex();
+    closed = log_->CloseCleanly();
+    if (closed.code() == StatusCode::kNoSpace && !health_.poisoned()) {
+      // The image may have taken the room that the manifest needs.
+      directory_.RemoveBestEffort(directory_.IndexImagePath());
+      closed = log_->CloseCleanly();
+    }
+  }
   reaper_->Collect();
   return closed;
+}
+
+// What spares the next open the loading of the hints; without it that is slower, not wrong.
+void Store::SaveIndex() noexcept try {
+  if (!options_.index_image || !reserve_->whole() || health_.full_open_wanted()) return;
+  const Status saved =
+      WriteIndexImage({directory_, *manifest_, *index_, segments_}, segment_bytes_);
+  const bool was_refused = saved.code() == StatusCode::kNoSpace ||  // nobody needs to know that
+                           saved.code() == StatusCode::kUnsupported;
+  if (!saved.ok() && !was_refused) health_.Report(saved);
+} catch (const std::exception&) {  // NOLINT(bugprone-empty-catch)
+  // Without memory even for the report.
 }
 
 }  // namespace freyja::engine

@@ -106,6 +106,8 @@ class Store {
   std::vector<PinnedSegment> PinSegments() const;
   // Rolls and waits until everything appended before the call is in sealed segments.
   Status SealActive();
+  // Whether the open read the index image instead of the hints.
+  bool index_from_image() const { return index_from_image_; }
 
   // The parts, for compaction.
   const Options& options() const { return options_; }
@@ -140,6 +142,7 @@ class Store {
   Status LockDirectory();
   Result<format::Manifest> ReadOrCreateManifest();
   Result<format::Manifest> CreateManifest();
+  void SaveIndex() noexcept;
   void StartWriting(const Recovered& recovered, std::uint64_t reserved_sequence);
 
   Status CheckOpen() const;
@@ -165,6 +168,8 @@ class Store {
   Status read_only_reason_;
   std::uint64_t tail_bytes_discarded_ = 0;
   std::uint64_t tail_records_copied_ = 0;
+  bool index_from_image_ = false;
+  Status index_image_error_;
 
   // Self-synchronised. Destroyed in reverse order: what uses comes after what is used.
   std::atomic<bool> closed_{false};

@@ -209,7 +209,9 @@ Status Store::VerifyChecksums() const {
     // Replaced meanwhile: its files no longer count.
     if (!status.ok() && IsListed(*manifest_, *segment)) return status;
   }
-  return VerifyQuarantined();
+  FREYJA_RETURN_IF_ERROR(VerifyQuarantined());
+  // Where the open has not removed it.
+  return options_.read_only ? index_image_error_ : Status::Ok();
 }
 
 // What is given up while it is being checked no longer counts.

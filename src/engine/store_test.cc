@@ -3,9 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <functional>
+#include <future>
 #include <thread>
+#include <vector>
 
 #include "engine/at_step.h"
+#include "engine/cold_reads.h"
 #include "engine/store_testing.h"
 
 namespace freyja::engine {
@@ -276,6 +281,41 @@ TEST_F(StoreTest, AfterCloseEveryCallSaysSo) {
 }
 
 #if defined(FREYJA_SCHEDULE_POINTS)
+
+// Reading what a write replaces may take as long as a disk takes; once that has shown, nobody else
+// waits for it.
+TEST_F(StoreTest, OnAColdStoreAWriteLooksAtWhatItReplacesBeforeItsTurn) {
+  const auto store = Open(machine_);
+  WriteBatch batch;
+  batch.Put("k", "batched");
+  batch.Put("l", "batched");
+  const std::vector<std::function<Status()>> writes = {
+      [&] { return store->Put("k", "new", {}); },
+      [&] { return store->Write(batch, {}); },
+      [&] {
+        const auto deleted = store->Delete("k", {});
+        return deleted ? Status::Ok() : deleted.error();
+      },
+  };
+  Put(*store, "k", "v");
+  for (std::uint32_t i = 0; i < ColdReads::kEvery; ++i) {
+    const AtStep slow("read.key", [] { std::this_thread::sleep_for(ColdReads::kDisk); });
+    Put(*store, "k", "v");
+  }
+  for (const auto& write : writes) {
+    std::future<Status> other;
+    bool reached = false;
+    const AtStep reading("read.key", [&] {
+      reached = true;
+      other = std::async(std::launch::async, [&] { return store->Put("other", "v", {}); });
+      EXPECT_EQ(other.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+    });
+    EXPECT_OK(write());
+    ASSERT_TRUE(reached);
+    EXPECT_OK(other.get());
+  }
+  EXPECT_EQ(Contents(*store), (Model{{"l", "batched"}, {"other", "v"}}));
+}
 
 // A listener's, for one. An answer of success would be a promise that the clean mark breaks.
 TEST_F(StoreTest, AWriteThatComesTooLateForTheCloseIsRefused) {

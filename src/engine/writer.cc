@@ -1,6 +1,7 @@
 #include "engine/writer.h"
 
 #include <algorithm>
+#include <array>
 #include <exception>
 #include <optional>
 #include <ranges>
@@ -38,7 +39,28 @@ void Count(std::atomic<std::uint64_t>& counter, std::uint64_t by) {
 
 }  // namespace
 
+// Publishing will look at the same, and should find it in the processor's cache; and in memory,
+// even if it comes from the disk.
+void Writer::LookAtOldRecords(std::span<const WriteOperation> operations) const {
+  constexpr std::size_t kAtOnce = 16;          // misses in flight
+  constexpr std::uint64_t kHeaderBytes = 512;  // with a key of usual length
+  for (std::size_t start = 0; start < operations.size(); start += kAtOnce) {
+    const EpochGuard guard(parts_.epochs);
+    const auto some = operations.subspan(start, std::min(kAtOnce, operations.size() - start));
+    if (some.size() > 1) {
+      std::array<std::uint64_t, kAtOnce> hashes{};
+      std::ranges::transform(some, hashes.begin(), [](const auto& each) { return each.hash.low; });
+      parts_.reader.Prefetch(std::span(hashes).first(some.size()), kHeaderBytes);
+      if (!parts_.reader.ExpectsDisk()) continue;
+    }
+    for (const WriteOperation& operation : some) {
+      parts_.reader.Prepare(operation.key, operation.hash.low);
+    }
+  }
+}
+
 Status Writer::Write(std::span<const WriteOperation> operations, bool sync) {
+  LookAtOldRecords(operations);
   Request request;
   request.operations = operations;
   request.sync = sync;
@@ -46,6 +68,16 @@ Status Writer::Write(std::span<const WriteOperation> operations, bool sync) {
 }
 
 Result<bool> Writer::Delete(const WriteOperation& operation, bool sync) {
+  {
+    const EpochGuard guard(parts_.epochs);
+    if (parts_.reader.ExpectsDisk()) {
+      // As IsPresent will, which reads the whole record.
+      const auto found = parts_.reader.Find(operation.key, operation.hash.low);
+      static_cast<void>(found);
+    } else {
+      parts_.index.Prefetch(operation.hash.low);
+    }
+  }
   Request request;
   request.operations = std::span(&operation, 1);
   request.sync = sync;

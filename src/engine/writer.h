@@ -1,6 +1,8 @@
 // The writer: one append order, group commit.
 //
 // The life of a write:
+//  0. Each fetches what publishing will look at. Where records seem to come from the disk it reads
+//     there what it will replace, while nobody else waits for that.
 //  1. Writers queue. The first in the queue is the leader; it takes those behind it along.
 //  2. For each request the leader decides conditions (does the key to delete exist?) against
 //     what has been appended, finds room, and copies the records into the active segment.
@@ -48,6 +50,7 @@ class Writer {
     Log& log;
     Publisher& publisher;
     RecordReader& reader;
+    Index& index;
     EpochManager& epochs;
     Health& health;
     Reserve& reserve;
@@ -87,6 +90,8 @@ class Writer {
     base::CondVar turn;
   };
 
+  void LookAtOldRecords(std::span<const WriteOperation> operations) const
+      FREYJA_EXCLUDES(queue_mutex_);
   Result<bool> Submit(Request& request) FREYJA_EXCLUDES(queue_mutex_);
   Status SubmitForStatus(Request& request) FREYJA_EXCLUDES(queue_mutex_);
   void TakeGroup() FREYJA_REQUIRES(queue_mutex_);

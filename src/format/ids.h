@@ -35,6 +35,7 @@ std::string DataFileName(std::uint64_t segment_id);
 std::string HintFileName(std::uint64_t segment_id);
 inline constexpr std::string_view kManifestName = "MANIFEST";
 inline constexpr std::string_view kManifestTempName = "MANIFEST.tmp";
+inline constexpr std::string_view kIndexImageName = "INDEX";
 inline constexpr std::string_view kLockName = "LOCK";
 inline constexpr std::string_view kReserveName = "RESERVE";
 inline constexpr std::string_view kHistoryName = "HISTORY";

@@ -18,6 +18,7 @@ inline constexpr std::size_t kMagicBytes = 8;
 inline constexpr std::string_view kSegmentMagic = "FREYJSEG";
 inline constexpr std::string_view kHintMagic = "FREYJHNT";
 inline constexpr std::string_view kManifestMagic = "FREYJMAN";
+inline constexpr std::string_view kIndexImageMagic = "FREYJIDX";
 
 // Writes `magic` (kMagicBytes long) and kFormatVersion.
 void EncodePreamble(std::string_view magic, std::span<std::byte, kPreambleBytes> out);

@@ -48,6 +48,9 @@ class Mapping {
   // Makes the pages of a range present (writable ones writable) so that touching
   // them does not fault. A hint: failure only costs time.
   virtual void Populate(std::uint64_t offset, std::uint64_t length) = 0;
+  // Starts reading a range from the disk as far as it is not in memory, and does not wait for
+  // it. A hint, too.
+  virtual void WillNeed(std::uint64_t offset, std::uint64_t length) = 0;
   // Says that access will be random (no read-ahead).
   virtual void AdviseRandom() = 0;
   // How much of it is in memory now; all of it where that can't be told.

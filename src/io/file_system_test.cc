@@ -160,6 +160,9 @@ TEST_P(FileSystemTest, StoresIntoAMappingAreReadAtOnceAndSurviveTheFile) {
   mapping->Populate(0, 10'000);
   mapping->Populate(9'000, 1 << 20);
   mapping->Populate(1 << 20, 1);
+  mapping->WillNeed(5000, 1);
+  mapping->WillNeed(9'000, 1 << 20);
+  mapping->WillNeed(1 << 20, 1);
   std::memcpy(mapping->data() + 5000, "stored", 6);
   EXPECT_EQ(ReadText(*file, 5000, 6), "stored");
   EXPECT_OK(file->Sync());
@@ -199,6 +202,7 @@ TEST_P(FileSystemTest, AnEmptyMappingHasNoData) {
   const auto file = CreateText(*fs_, At("a"), "");
   const auto mapping = Must(file->Map(0, true));
   mapping->Populate(0, 1);
+  mapping->WillNeed(0, 1);
   mapping->AdviseRandom();
   EXPECT_EQ(mapping->data(), nullptr);
   EXPECT_EQ(mapping->size(), 0u);

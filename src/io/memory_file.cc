@@ -22,6 +22,7 @@ class MemoryMapping final : public Mapping {
 
   bool faulted() const override { return use_.inode().faults() != faults_before_; }
   void Populate(std::uint64_t, std::uint64_t) override {}
+  void WillNeed(std::uint64_t, std::uint64_t) override {}
   void AdviseRandom() override {}
   std::uint64_t ResidentBytes() const override { return size_; }
 

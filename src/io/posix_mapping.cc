@@ -35,11 +35,17 @@ class PosixMapping final : public Mapping {
   bool faulted() const override { return guard_ && guard_->faulted(); }
 
   void Populate(std::uint64_t offset, std::uint64_t length) override {
-    if (offset >= size_) return;
-    const std::uint64_t page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-    const std::uint64_t begin = offset / page * page;
-    const std::uint64_t end = offset + std::min<std::uint64_t>(length, size_ - offset);
-    ::madvise(data_ + begin, end - begin, writable_ ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+    Advise(offset, length, writable_ ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+  }
+
+  void WillNeed(std::uint64_t offset, std::uint64_t length) override {
+    // More than the device's read-ahead is cut off, and that is rarely less than this.
+    constexpr std::uint64_t kPiece = 128 << 10;
+    const std::uint64_t end =
+        offset + std::min<std::uint64_t>(length, size_ - std::min(offset, size_));
+    for (; offset < end; offset += kPiece) {
+      Advise(offset, std::min(kPiece, end - offset), MADV_WILLNEED);
+    }
   }
 
   void AdviseRandom() override {
@@ -56,6 +62,14 @@ class PosixMapping final : public Mapping {
   }
 
  private:
+  void Advise(std::uint64_t offset, std::uint64_t length, int advice) {
+    if (offset >= size_) return;
+    const std::uint64_t page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+    const std::uint64_t begin = offset / page * page;
+    const std::uint64_t end = offset + std::min<std::uint64_t>(length, size_ - offset);
+    ::madvise(data_ + begin, end - begin, advice);
+  }
+
   std::optional<FaultGuard> guard_;  // absent only when nothing is mapped
   const bool writable_;
 };

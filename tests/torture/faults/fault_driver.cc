@@ -20,7 +20,7 @@ namespace {
 std::string KeyOf(int key) { return "key" + std::to_string(key); }
 
 // What fails without harm and without anybody needing to know: giving space back, looking for
-// what would be nice to have, hints that are read anew from the segment.
+// what would be nice to have, hints and an index image that are made anew from the segments.
 bool IsHarmless(const io::FiredFault& fired) {
   switch (fired.operation) {
     case Operation::kUnlink:
@@ -36,7 +36,7 @@ bool IsHarmless(const io::FiredFault& fired) {
       break;
   }
   const std::string name = fired.path.filename().native();
-  return name.ends_with(".hint") || name == "RESERVE" ||
+  return name.ends_with(".hint") || name == "INDEX" || name == "RESERVE" ||
          fired.path.native().starts_with(support::kTempPath);
 }
 

@@ -153,7 +153,8 @@ std::string FullStore::UnlistedFile() const {
   std::filesystem::directory_iterator it(directory_, error);
   for (; it != std::filesystem::directory_iterator() && !error; it.increment(error)) {
     const auto extension = it->path().extension();
-    if (extension == ".data" || extension == ".hint" || extension == ".tmp") {
+    if (extension == ".data" || extension == ".hint" || extension == ".tmp" ||
+        it->path().filename() == "INDEX") {
       names.insert(it->path().filename());
     }
   }

@@ -105,6 +105,7 @@ void RunRot(const Settings& settings, Report& report) {
   Run run(settings, report);
   if (settings.quick()) {
     run.Damage(settings.seed, kQuickKeys, /*clean=*/true, /*write_stride=*/16);
+    run.Damage(settings.seed + 2, kQuickKeys, /*clean=*/true, /*write_stride=*/16);
     run.Damage(settings.seed, kQuickKeys, /*clean=*/false, /*write_stride=*/16);
     return;
   }

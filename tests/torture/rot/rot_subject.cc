@@ -42,7 +42,9 @@ Files ReadFiles(MemoryFileSystem& disk) {
 // Writes a store and remembers what it wrote.
 class Builder {
  public:
-  Builder(std::uint64_t seed, int keys) : dice_(seed), keys_(keys) {
+  // Of one store in two the hints are what the next open reads; of the other an index image.
+  Builder(std::uint64_t seed, int keys)
+      : dice_(seed), keys_(keys), index_image_(seed / 2 % 2 == 1) {
     Must(disk_->CreateDirectory(support::kStorePath));
     Open();
   }
@@ -55,6 +57,7 @@ class Builder {
     options.segment_bytes = kMinSegmentBytes;
     options.reserve_bytes = 256 << 10;
     options.recovery_threads = 1;
+    options.index_image = index_image_;
     store_ = Must(support::OpenOn(disk_, options, dice_.Next()));
   }
   void Close() {
@@ -143,6 +146,7 @@ class Builder {
 
   support::Dice dice_;
   const int keys_;
+  const bool index_image_;
   std::shared_ptr<MemoryFileSystem> disk_ = std::make_shared<MemoryFileSystem>();
   std::unique_ptr<KVStore> store_;
   std::uint64_t number_ = 0;

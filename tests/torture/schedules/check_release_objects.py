@@ -15,7 +15,8 @@ import sys
 import tempfile
 
 MACRO = "FREYJA_SCHEDULE_POINTS"
-SOURCES = ["src/engine/epoch.cc", "src/engine/index.cc", "src/engine/reaper.cc"]
+SOURCES = ["src/engine/epoch.cc", "src/engine/index.cc", "src/engine/reaper.cc",
+           "src/engine/writer.cc"]
 TRACES = [b"schedule_observer", b"epoch.announce", b"index.change", b"segment.retire"]
 
 
