@@ -101,10 +101,13 @@ void DeclareWork(CLI::App& app, ComparisonArguments& arguments,
       ->check(CLI::Range(1U, 64U))
       ->default_str("1,8,32");
   app.add_option("--seconds", plan.seconds,
-                 "End each workload but fill and sync after that many; 0: no bound")
+                 "End each workload but fill, sync and sustained after that many; 0: no bound")
       ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str();
   app.add_option("--sync-seconds", plan.sync_seconds, "End sync after that many")
+      ->check(CLI::Range(0.001, 1e6))
+      ->capture_default_str();
+  app.add_option("--sustained-seconds", plan.sustained_seconds, "End sustained after that many")
       ->check(CLI::Range(0.001, 1e6))
       ->capture_default_str();
   app.add_option("--latency-every", plan.latency_every,

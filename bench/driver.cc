@@ -1,11 +1,10 @@
 #include "driver.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <chrono>
-#include <system_error>
+#include <optional>
 #include <utility>
 
 #include "base/status_macros.h"
@@ -18,11 +17,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr double kSustainedCeiling = 1.5;
+constexpr double kMostPutsPerSecond = 1.5e6;
+constexpr std::chrono::milliseconds kSpaceEvery{100};
+
 // Measures that share a store, from its making to its removal.
 struct Turn {
   std::vector<Measure> measures;
   RunParameters parameters;
   bool sync_always = false;
+  bool sustained = false;
   bool main = false;  // its disk space and its close are those reported
 };
 
@@ -31,16 +35,21 @@ std::vector<Turn> MakeTurns(const Plan& plan, const RunParameters& parameters) {
   Turn deletes = {.measures = {{Workload::kFill, 1}}, .parameters = parameters};
   Turn syncs = {.measures = {}, .parameters = parameters, .sync_always = true};
   syncs.parameters.seconds = plan.sync_seconds;
+  Turn sustained = {
+      .measures = {{Workload::kFill, 1}}, .parameters = parameters, .sustained = true};
+  sustained.parameters.seconds = plan.sustained_seconds;
   for (const Measure& measure : plan.measures) {
     if (measure.workload == Workload::kFill) continue;
-    Turn& turn = measure.workload == Workload::kDelete ? deletes
-                 : measure.workload == Workload::kSync ? syncs
-                                                       : main;
+    Turn& turn = measure.workload == Workload::kDelete      ? deletes
+                 : measure.workload == Workload::kSync      ? syncs
+                 : measure.workload == Workload::kSustained ? sustained
+                                                            : main;
     turn.measures.push_back(measure);
   }
   std::vector<Turn> turns = {std::move(main)};
   if (deletes.measures.size() > 1) turns.push_back(std::move(deletes));
   if (!syncs.measures.empty()) turns.push_back(std::move(syncs));
+  if (sustained.measures.size() > 1) turns.push_back(std::move(sustained));
   return turns;
 }
 
@@ -55,18 +64,27 @@ OpenParameters ToOpen(const Plan& plan, const Turn& turn, const fs::path& direct
   const std::uint64_t keys = turn.parameters.keys;
   // A share of random draws is never exactly the share.
   constexpr std::uint64_t kMargin = 128;
+  std::uint64_t writes = keys * percent / 100 + keys / 50 + kMargin;
+  if (turn.sustained) {
+    writes += static_cast<std::uint64_t>(turn.parameters.seconds * kMostPutsPerSecond);
+  }
   return {.directory = directory,
           .keys = keys * fills,
-          .writes = keys * percent / 100 + keys / 50 + kMargin,
+          .writes = writes,
           .key_bytes = kKeyBytes,
           .value_bytes = turn.parameters.value_bytes,
           .sync_always = turn.sync_always,
+          .space_ceiling = turn.sustained ? kSustainedCeiling : 0,
           .cache_bytes = plan.cache_bytes};
 }
 
-Status RunMeasures(const Turn& turn, Peer& peer, History& history, StoreRound& round) {
+Status RunMeasures(const Turn& turn, const fs::path& directory, Peer& peer, History& history,
+                   StoreRound& round) {
   for (const Measure& measure : turn.measures) {
+    std::optional<DiskSampler> sampler;
+    if (measure.workload == Workload::kSustained) sampler.emplace(directory, kSpaceEvery);
     Result<WorkloadRun> run = RunMeasure(peer, measure, turn.parameters, history);
+    if (sampler) round.sustained_space = sampler->Stop();
     if (!run) {
       return {run.error().code(),
               fmt::format("{}: {}", MeasureName(measure), run.error().message())};
@@ -95,7 +113,7 @@ Status RunTurn(const Plan& plan, const PeerKind& kind, const Turn& turn, StoreRo
   const std::unique_ptr<Peer> peer = kind.make();
   FREYJA_RETURN_IF_ERROR(peer->Open(ToOpen(plan, turn, scratch.path())));
   History history;
-  Status status = RunMeasures(turn, *peer, history, round);
+  Status status = RunMeasures(turn, scratch.path(), *peer, history, round);
   const auto before_close = std::chrono::steady_clock::now();
   const Status closed = peer->Close();
   if (status.ok() && !closed.ok()) status = {closed.code(), "close: " + closed.message()};
@@ -114,6 +132,7 @@ Result<StoreRound> RunTurns(const Plan& plan, const PeerKind& kind,
   StoreRound round;
   for (const Turn& turn : turns) {
     if (turn.sync_always && kind.sync_always.empty()) continue;
+    if (turn.sustained && kind.is_limit) continue;
     FREYJA_RETURN_IF_ERROR(RunTurn(plan, kind, turn, round));
   }
   return round;
@@ -161,21 +180,11 @@ std::uint64_t EstimatedDiskBytes(const Plan& plan) {
   constexpr std::uint64_t kPreallocated = std::uint64_t{1} << 30;
   std::uint64_t most = 0;
   for (const Turn& turn : MakeTurns(plan, {.keys = plan.keys, .value_bytes = plan.value_bytes})) {
-    most = std::max(most, ToOpen(plan, turn, {}).writes);
+    // What is sustained stays within a few times its keys.
+    most =
+        std::max(most, turn.sustained ? turn.parameters.keys * 4 : ToOpen(plan, turn, {}).writes);
   }
   return most * (kKeyBytes + plan.value_bytes + 40) * 3 + kPreallocated;
-}
-
-std::uint64_t AllocatedBytes(const fs::path& directory) {
-  std::uint64_t bytes = 0;
-  std::error_code ignored;
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(directory, ignored)) {
-    struct stat info = {};
-    if (::lstat(entry.path().c_str(), &info) == 0 && S_ISREG(info.st_mode)) {
-      bytes += static_cast<std::uint64_t>(info.st_blocks) * 512;
-    }
-  }
-  return bytes;
 }
 
 }  // namespace freyja::bench

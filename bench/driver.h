@@ -7,10 +7,12 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "disk_space.h"
 #include "freyja/status.h"
 #include "peer.h"
 #include "workloads.h"
@@ -22,8 +24,9 @@ struct Plan {
   std::size_t value_bytes = 100;
   unsigned rounds = 3;
   std::uint64_t seed = 1;
-  double seconds = 0;          // for each measure but fill; 0: no bound
-  double sync_seconds = 2;     // for each number of writers of kSync
+  double seconds = 0;       // for each measure but fill; 0: no bound
+  double sync_seconds = 2;  // for each number of writers of kSync
+  double sustained_seconds = 20;
   unsigned latency_every = 4;  // blocks of 256 operations; 0: no latencies
   std::filesystem::path directory;
   std::uint64_t memory_cap = 0;  // bytes that the process is to be capped at; 0: it is not
@@ -35,8 +38,9 @@ struct Plan {
 // One store in one round, on fresh directories.
 struct StoreRound {
   std::map<Measure, WorkloadRun> runs;
-  std::uint64_t disk_bytes = 0;  // allocated, after Close; kDelete and kSync are not in it
+  std::uint64_t disk_bytes = 0;  // allocated, after Close, of the store that most measures share
   double close_seconds = 0;
+  std::optional<SpaceUse> sustained_space;  // during kSustained
 };
 
 struct StoreResult {
@@ -56,8 +60,5 @@ using TurnListener = std::function<void(unsigned, const PeerKind&)>;
 
 // Upper estimate of the disk space one turn needs.
 std::uint64_t EstimatedDiskBytes(const Plan& plan);
-
-// What the files in it occupy, not their length: LMDB's is sparse, others preallocate.
-std::uint64_t AllocatedBytes(const std::filesystem::path& directory);
 
 }  // namespace freyja::bench

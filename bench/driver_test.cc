@@ -82,6 +82,24 @@ TEST_F(DriverTest, OnlyTheWantedWorkloadsAreRunAfterTheFill) {
   EXPECT_EQ(runs.size(), 2U);
 }
 
+TEST_F(DriverTest, SustainedWritesHaveAStoreOfTheirOwnWhoseFilesAreMeasured) {
+  auto limit = FakeKind("limit");
+  limit.is_limit = true;
+  plan_.stores = {FakeKind("a"), limit};
+  plan_.rounds = 1;
+  plan_.measures = {{Workload::kSustained, 1}};
+  plan_.sustained_seconds = 0.05;
+  const auto results = RunPlan(plan_, stop_, record_turn_);
+  ASSERT_TRUE(results.has_value()) << results.error().ToString();
+  const StoreRound& round = results->front().rounds.front();
+  const WorkloadRun& run = round.runs.at({Workload::kSustained, 1});
+  EXPECT_TRUE(run.cut_short) << "it goes on for as long as it may";
+  EXPECT_GE(run.seconds, 0.05);
+  ASSERT_TRUE(round.sustained_space.has_value());
+  EXPECT_EQ(round.sustained_space->highest_bytes, 0U) << "a store in memory";
+  EXPECT_FALSE(results->back().rounds.front().sustained_space.has_value());
+}
+
 TEST_F(DriverTest, DeletesAndSyncedPutsHaveStoresOfTheirOwn) {
   plan_.stores = {FakeKind("a")};
   plan_.rounds = 1;

@@ -62,6 +62,18 @@ Spread DiskOverLive(const Plan& plan, const StoreResult& result) {
   return SpreadOf(std::move(values));
 }
 
+std::optional<SustainedSpace> SustainedSpaceOf(const Plan& plan, const StoreResult& result) {
+  const double live = static_cast<double>(plan.keys * (kKeyBytes + plan.value_bytes));
+  SustainedSpace space;
+  for (const StoreRound& round : result.rounds) {
+    if (!round.sustained_space) return std::nullopt;
+    space.mean.push_back(round.sustained_space->mean_bytes / live);
+    space.highest.push_back(static_cast<double>(round.sustained_space->highest_bytes) / live);
+  }
+  if (space.mean.empty()) return std::nullopt;
+  return space;
+}
+
 FootprintFigures FiguresOf(const ProbeResult& result, std::uint64_t keys) {
   FootprintFigures figures;
   for (const Footprint& footprint : result.footprints) {

@@ -45,6 +45,13 @@ std::optional<MeasureFigures> FiguresOf(const std::vector<StoreResult>& results,
 // Bytes allocated on disk over those of keys and values.
 Spread DiskOverLive(const Plan& plan, const StoreResult& result);
 
+// Of files during kSustained over keys and values; each vector has one value per round.
+struct SustainedSpace {
+  std::vector<double> mean;
+  std::vector<double> highest;
+};
+std::optional<SustainedSpace> SustainedSpaceOf(const Plan& plan, const StoreResult& result);
+
 // Of a store's probes; each vector has one value per round.
 struct FootprintFigures {
   std::vector<double> memory_per_key;    // bytes: anonymous and page tables, less the cache

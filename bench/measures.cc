@@ -65,6 +65,10 @@ const std::vector<WorkloadInfo>& AllWorkloads() {
        .description = "put of a new key that returns when it is on the device",
        .many_threads = true,
        .writes_percent = 100},
+      {.workload = Workload::kSustained,
+       .name = "sustained",
+       .description = "put of a present key, uniform, for --sustained-seconds",
+       .writes_percent = 100},
   };
   return all;
 }

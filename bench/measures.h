@@ -24,8 +24,9 @@ enum class Workload : std::uint8_t {
   kOverwrite,
   kBatch16,
   kBatch128,
-  kDelete,  // on a store of its own, so that what it leaves is not in the other figures
-  kSync,    // on a store of its own, opened to sync every put
+  kDelete,     // on a store of its own, so that what it leaves is not in the other figures
+  kSync,       // on a store of its own, opened to sync every put
+  kSustained,  // on a store of its own, which is to stay small; not on limits
 };
 
 struct WorkloadInfo {

@@ -25,6 +25,9 @@ struct OpenParameters {
   std::size_t key_bytes = 0;
   std::size_t value_bytes = 0;
   bool sync_always = false;  // a put returns when it is on the device
+  // What the files may take at most, over the live records; 0: as the store likes. Stores that
+  // can't be told do without.
+  double space_ceiling = 0;
   std::uint64_t cache_bytes = kDefaultCacheBytes;
 };
 
@@ -86,14 +89,15 @@ class Peer {
 
 // A kind of store, as it is chosen with --stores and stated in reports.
 struct PeerKind {
-  std::string id;                   // "rocksdb"
-  std::string title;                // "RocksDB 7.8.3"
-  std::string settings;             // whatever differs from the store's own defaults
-  std::string durability;           // what survives the death of the process, and power loss
-  std::string sync_always = {};     // how OpenParameters::sync_always is had; empty: not at all
-  bool is_limit = false;            // a bare loop, not a store; can't be reopened
-  bool survives_kill = false;       // every put that returned survives the process
-  std::string hint_extension = {};  // of files that only make opening faster; empty: none
+  std::string id;                // "rocksdb"
+  std::string title;             // "RocksDB 7.8.3"
+  std::string settings;          // whatever differs from the store's own defaults
+  std::string durability;        // what survives the death of the process, and power loss
+  std::string sync_always = {};  // how OpenParameters::sync_always is had; empty: not at all
+  bool is_limit = false;         // a bare loop, not a store; can't be reopened
+  bool survives_kill = false;    // every put that returned survives the process
+  // How the names of files end that only make opening faster.
+  std::vector<std::string> opening_aids = {};
   std::function<std::unique_ptr<Peer>()> make;
 };
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "disk_space.h"
 #include "driver.h"
 #include "keys_values.h"
 #include "process_usage.h"

@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "base/status_macros.h"
 #include "child_process.h"
@@ -39,13 +42,13 @@ class Prober {
     FREYJA_ASSIGN_OR_RETURN(const json filled, Ask(kProbeFill, closed.path()));
     FREYJA_RETURN_IF_ERROR(Open(kProbeOpen, closed.path(), OpenKind::kClean, result));
     FREYJA_RETURN_IF_ERROR(Open(kProbeOpen, closed.path(), OpenKind::kCleanCold, result));
-    if (!kind_.hint_extension.empty()) {
-      FREYJA_RETURN_IF_ERROR(RemoveHints(closed.path()));
+    if (!kind_.opening_aids.empty()) {
+      FREYJA_RETURN_IF_ERROR(RemoveAids(closed.path()));
       FREYJA_RETURN_IF_ERROR(Open(kProbeOpen, closed.path(), OpenKind::kCleanNoHints, result));
     }
     FREYJA_RETURN_IF_ERROR(OpenKilled(OpenKind::kKilled, result));
     FREYJA_RETURN_IF_ERROR(OpenKilled(OpenKind::kKilledCold, result));
-    if (kind_.hint_extension.empty()) return Status::Ok();
+    if (kind_.opening_aids.empty()) return Status::Ok();
     return OpenKilled(OpenKind::kKilledNoHints, result);
   }
 
@@ -57,7 +60,7 @@ class Prober {
     const Result<json> filled = Answer(child);
     if (!filled) return filled.error();
     child.Kill();
-    if (open_kind == OpenKind::kKilledNoHints) FREYJA_RETURN_IF_ERROR(RemoveHints(scratch.path()));
+    if (open_kind == OpenKind::kKilledNoHints) FREYJA_RETURN_IF_ERROR(RemoveAids(scratch.path()));
     return Open(kProbeOpenAfterKill, scratch.path(), open_kind, result);
   }
 
@@ -72,14 +75,16 @@ class Prober {
   }
 
   // There may be none: a fill of less than a segment has made none when it is killed.
-  Status RemoveHints(const fs::path& directory) {
-    std::vector<fs::path> hints;
+  Status RemoveAids(const fs::path& directory) {
+    std::vector<fs::path> aids;
     std::error_code error;
     for (const fs::directory_entry& entry : fs::recursive_directory_iterator(directory, error)) {
-      if (entry.path().extension() == kind_.hint_extension) hints.push_back(entry.path());
+      const std::string name = entry.path().filename().string();
+      const auto ends_so = [&](const std::string& ending) { return name.ends_with(ending); };
+      if (std::ranges::any_of(kind_.opening_aids, ends_so)) aids.push_back(entry.path());
     }
-    for (const fs::path& hint : hints) {
-      if (!error) fs::remove(hint, error);
+    for (const fs::path& aid : aids) {
+      if (!error) fs::remove(aid, error);
     }
     if (error) return {StatusCode::kIoError, error.message()};
     return Status::Ok();

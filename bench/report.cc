@@ -49,6 +49,23 @@ void PrintDisk(std::FILE* out, const Section& section) {
   }
 }
 
+void PrintSustainedSpace(std::FILE* out, const Section& section) {
+  bool any = false;
+  for (const StoreResult& result : section.results) {
+    const auto space = SustainedSpaceOf(section.plan, result);
+    if (!space) continue;
+    if (!any) {
+      fmt::print(
+          out,
+          "\nBytes on disk during sustained, over those of keys and values\n{:<22} {:>28} {:>28}\n",
+          "store", "mean", "highest");
+    }
+    any = true;
+    fmt::print(out, "{:<22} {:>28} {:>28}\n", result.kind.title, RatioText(SpreadOf(space->mean)),
+               RatioText(SpreadOf(space->highest)));
+  }
+}
+
 void PrintSection(std::FILE* out, const Section& section) {
   const Plan& plan = section.plan;
   fmt::print(out,
@@ -61,6 +78,7 @@ void PrintSection(std::FILE* out, const Section& section) {
              plan.latency_every);
   for (const Measure& measure : plan.measures) PrintMeasure(out, section, measure);
   PrintDisk(out, section);
+  PrintSustainedSpace(out, section);
   PrintProbes(out, section);
 }
 

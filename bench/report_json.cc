@@ -57,6 +57,10 @@ json StoreJson(const Section& section, const StoreResult& result) {
                  {"is_limit", result.kind.is_limit},
                  {"disk_over_live", DiskOverLive(section.plan, result).median},
                  {"workloads", std::move(workloads)}};
+  if (const auto space = SustainedSpaceOf(section.plan, result)) {
+    object["sustained_space"] = {{"mean", SpreadJson(space->mean)},
+                                 {"highest", SpreadJson(space->highest)}};
+  }
   for (const StoreRound& round : result.rounds) {
     object["disk_bytes"].push_back(round.disk_bytes);
     object["close_seconds"].push_back(round.close_seconds);

@@ -64,6 +64,19 @@ std::string RatesTable(const Section& section) {
   return text + "\n";
 }
 
+// Empty if nothing was sustained.
+std::string SustainedSpaceTable(const Section& section) {
+  std::string text;
+  for (const StoreResult& result : section.results) {
+    const auto space = SustainedSpaceOf(section.plan, result);
+    if (!space) continue;
+    text += fmt::format("| {} | {} | {} |\n", Escaped(result.kind.title),
+                        RatioText(SpreadOf(space->mean)), RatioText(SpreadOf(space->highest)));
+  }
+  if (text.empty()) return "";
+  return "| disk / live during `sustained` | mean | highest |\n| --- | --- | --- |\n" + text;
+}
+
 std::string RatiosTable(const Section& section) {
   return MeasureTable(section, "FreyjaDB over", [](const MeasureFigures& figures) {
     return figures.ratios.empty() ? "" : RatioText(SpreadOf(figures.ratios));
@@ -123,6 +136,8 @@ std::string SectionText(const Section& section) {
   text += "\n\\* ended by time; `/2` means two threads, or two writers for sync.\n";
   const std::string ratios = RatiosTable(section);
   if (!ratios.empty()) text += "\n### FreyjaDB as a multiple, round by round\n\n" + ratios;
+  const std::string space = SustainedSpaceTable(section);
+  if (!space.empty()) text += "\n" + space;
   text += "\n### CPU per operation, and latency of single calls\n\n" + DetailsTable(section);
   text += ProbesMarkdown(section);
   return text;

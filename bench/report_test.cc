@@ -71,6 +71,19 @@ TEST(ReportTest, CpuTimeIsPerOperation) {
   EXPECT_DOUBLE_EQ(fill["cpu_ns_per_operation"]["highest"].get<double>(), 5e6);
 }
 
+TEST(ReportTest, SpaceDuringSustainedWritesIsOverWhatIsLive) {
+  Section section = TwoStores();
+  for (StoreRound& round : section.results[0].rounds) {
+    round.sustained_space = {.mean_bytes = 100 * 116 * 1.25, .highest_bytes = 100 * 116 * 2};
+  }
+  const nlohmann::json stores = ToJson({section})["sections"][0]["stores"];
+  EXPECT_DOUBLE_EQ(stores[0]["sustained_space"]["mean"]["median"].get<double>(), 1.25);
+  EXPECT_DOUBLE_EQ(stores[0]["sustained_space"]["highest"]["median"].get<double>(), 2);
+  EXPECT_FALSE(stores[1].contains("sustained_space"));
+  EXPECT_TRUE(
+      ToMarkdown({section}).contains("| freyja | 1.25 (1.25 - 1.25) | 2.00 (2.00 - 2.00) |"));
+}
+
 TEST(ReportTest, MarkdownHasEveryTableAndEscapesColumns) {
   const std::string text = ToMarkdown({TwoStores()});
   EXPECT_NE(text.find("| workload | freyja | other |"), std::string::npos) << text;

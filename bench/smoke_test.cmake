@@ -5,6 +5,7 @@ file(MAKE_DIRECTORY ${DIR}/scratch)
 execute_process(
   COMMAND ${BENCH} --keys 1000 --rounds 1 --dir ${DIR}/scratch --json ${DIR}/out.json
           --markdown ${DIR}/out.md --threads 1,2 --sync-writers 1,4 --sync-seconds 0.05
+          --sustained-seconds 0.1
           --value-bytes 16,16KiB --live-bytes 8MiB --probes none --verbose --quiet
   RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE errors)
 if(NOT status EQUAL 0)
@@ -56,6 +57,10 @@ foreach(section keys IN ZIP_LISTS section_numbers section_keys)
       endif()
     endforeach()
   endforeach()
+  string(JSON highest GET ${report} sections ${section} stores 0 sustained_space highest median)
+  if(NOT highest GREATER 1)
+    message(FATAL_ERROR "FreyjaDB takes ${highest} times what it stores")
+  endif()
   string(JSON ratio GET ${report} sections ${section} ratios limit get median)
   if(NOT ratio GREATER 0)
     message(FATAL_ERROR "ratio to limit is ${ratio}")

@@ -112,6 +112,7 @@ WorkloadRun RunShare(const Share& share, Worker& worker) {
         return visits.NextWrites() ? worker.Put(visits.Next()) : worker.Get(visits.Next());
       });
     case Workload::kOverwrite:
+    case Workload::kSustained:
       return RunBlocks(share,
                        [&](std::uint64_t, std::uint64_t) { return worker.Put(visits.Next()); });
     case Workload::kBatch16:
@@ -147,6 +148,7 @@ std::vector<Share> MakeShares(const Measure& measure, const RunParameters& param
              .parameters = &parameters,
              .failed = &failed,
              .zipf = zipf};
+    if (measure.workload == Workload::kSustained && parameters.seconds > 0) share.end = UINT64_MAX;
     if (measure.workload != Workload::kSync) continue;
     share.begin = 0;
     share.end = parameters.keys / measure.threads;

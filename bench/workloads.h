@@ -63,9 +63,10 @@ class History {
 std::vector<std::uint32_t> ZipfDraws(std::uint64_t keys, std::uint64_t seed);
 
 // Runs `measure` once: as many operations as there are keys, over all its threads; kSync as many
-// in each, and it ends by time. Every answer is checked: a value must be whole, and of a
-// version that its key had or was getting. Adds to `history`, of which `peer` is the result.
-// kCancelled: *stop was set; kCorruption: the store gave a wrong answer.
+// in each, and it ends by time; kSustained by nothing else, if there is a bound. Every answer is
+// checked: a value must be whole, and of a version that its key had or was getting. Adds to
+// `history`, of which `peer` is the result. kCancelled: *stop was set; kCorruption: the store gave
+// a wrong answer.
 [[nodiscard]] Result<WorkloadRun> RunMeasure(Peer& peer, const Measure& measure,
                                              const RunParameters& parameters, History& history);
 

@@ -56,10 +56,13 @@ class FreyjaSession final : public PeerSession {
 class FreyjaPeer final : public Peer {
  public:
   Status Open(const OpenParameters& parameters) override {
-    auto opened = KVStore::Open(parameters.directory / "store",
-                                {.create_if_missing = true,
-                                 .sync = parameters.sync_always ? Sync::kAlways : Sync::kNone,
-                                 .control_socket = true});
+    Options options = {.create_if_missing = true,
+                       .sync = parameters.sync_always ? Sync::kAlways : Sync::kNone,
+                       .control_socket = true};
+    if (parameters.space_ceiling != 0) {
+      options.scheduler.limits.space_ceiling = parameters.space_ceiling;
+    }
+    auto opened = KVStore::Open(parameters.directory / "store", options);
     if (!opened) return opened.error();
     store_ = *std::move(opened);
     return Status::Ok();
@@ -89,7 +92,7 @@ PeerKind FreyjaKind() {
       .durability = "process death: every write; power loss: the prefix last synced",
       .sync_always = "Sync::kAlways",
       .survives_kill = true,
-      .hint_extension = ".hint",
+      .opening_aids = {".hint", "INDEX"},
       .make = [] { return std::make_unique<FreyjaPeer>(); }};
 }
 
