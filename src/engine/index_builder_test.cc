@@ -130,8 +130,8 @@ TEST_F(IndexBuilderTest, NoRecordsMakeAnEmptyIndexThatTakesKeys) {
 // number of parts and every shape of pages.
 TEST_F(IndexBuilderTest, FindsWhatAMapFinds) {
   std::mt19937_64 random(7);
-  for (const std::uint64_t expected : {0, 8'000, 100'000, 20'000'000}) {
-    for (const std::uint64_t keys : {10, 40'000}) {
+  for (const std::uint64_t expected : {0ULL, 8'000ULL, 100'000ULL, 20'000'000ULL}) {
+    for (const std::uint64_t keys : {10ULL, 40'000ULL}) {
       for (const IndexOptions& options :
            {IndexOptions{}, IndexOptions{.initial_page_lines = 1, .max_page_lines = 4}}) {
         Expect(expected, 3);

@@ -352,7 +352,7 @@ TEST_F(ForgedImageTest, OverOtherSegmentsDoesNotCount) {
 
 // What claims to be huge is not read, however the file was made as long as it says.
 TEST_F(ForgedImageTest, OfImpossibleSizeCostsNoMemory) {
-  for (const std::size_t count_at : {48, 52}) {  // of segments, of pages
+  for (const std::size_t count_at : {std::size_t{48}, std::size_t{52}}) {  // of segments, of pages
     Close();
     auto bytes = Image();
     base::Store(bytes.data() + count_at, std::uint32_t{0xFFFFFFFF});
