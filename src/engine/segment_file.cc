@@ -130,10 +130,6 @@ Result<OpenHint> OpenMatchingHint(Directory& directory, const format::HintHeader
   return OpenHint{std::move(file), layout};
 }
 
-}  // namespace
-
-namespace {
-
 Result<std::vector<format::HintEntry>> TryReadEntries(Directory& directory,
                                                       const format::HintHeader& expected) {
   FREYJA_ASSIGN_OR_RETURN(const OpenHint hint, OpenMatchingHint(directory, expected));
