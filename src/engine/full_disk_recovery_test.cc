@@ -62,6 +62,18 @@ class FullDiskRecoveryTest : public ::testing::Test {
     EXPECT_OK(machine_.fs->Unlink(kPath / "RESERVE"));
     LeaveFree(200 << 10);
   }
+  // Nothing is left, not even the reserve.
+  void FillTheDisk() {
+    const Reserve::Loan used_up(store_->reserve());
+    LeaveFree(0);
+  }
+  void ExpectACleanClose() {
+    Close();
+    EXPECT_OK(machine_.fs->Unlink("/others"));
+    Reopen();
+    EXPECT_EQ(store_->GetStats().recovered_tail_records_copied, 0u) << "it was not closed cleanly";
+    EXPECT_EQ(Contents(*store_), model_);
+  }
   std::set<std::string> Hints() {
     std::set<std::string> hints;
     for (const std::string& name : Must(machine_.fs->List(kPath))) {
@@ -99,15 +111,8 @@ TEST_F(FullDiskRecoveryTest, MissingHintsAreNotWrittenIntoTheSpaceOfTheReserve) 
 TEST_F(FullDiskRecoveryTest, ACloseMakesTheRoomThatItNeeds) {
   Write("k", 50);
   testing::WaitUntilIdle(*store_);
-  {
-    const Reserve::Loan used_up(store_->reserve());
-    LeaveFree(0);
-  }
-  Close();
-  EXPECT_OK(machine_.fs->Unlink("/others"));
-  Reopen();
-  EXPECT_EQ(store_->GetStats().recovered_tail_records_copied, 0u) << "it was not closed cleanly";
-  EXPECT_EQ(Contents(*store_), model_);
+  FillTheDisk();
+  ExpectACleanClose();
 }
 
 TEST_F(FullDiskRecoveryTest, ACloseThatHasToSealMakesTheRoomThatItNeeds) {
@@ -121,25 +126,15 @@ TEST_F(FullDiskRecoveryTest, ACloseThatHasToSealMakesTheRoomThatItNeeds) {
   };
   for (int i = 0; !has_full(); ++i) Write(std::to_string(i) + "k", 1);
   EXPECT_OK(store_->log().PrepareAhead());
-  {
-    const Reserve::Loan used_up(store_->reserve());
-    LeaveFree(0);
-  }
-  Close();
-  EXPECT_OK(machine_.fs->Unlink("/others"));
-  Reopen();
-  EXPECT_EQ(store_->GetStats().recovered_tail_records_copied, 0u) << "it was not closed cleanly";
-  EXPECT_EQ(Contents(*store_), model_);
+  FillTheDisk();
+  ExpectACleanClose();
 }
 
 TEST_F(FullDiskRecoveryTest, SealingMakesTheRoomThatItNeeds) {
   Write("k", 50);
   testing::WaitUntilIdle(*store_);
   store_->maintenance().Stop();
-  {
-    const Reserve::Loan used_up(store_->reserve());
-    LeaveFree(0);
-  }
+  FillTheDisk();
   EXPECT_OK(store_->SealActive());
   EXPECT_GT(Free(), 0u);
   EXPECT_EQ(testing::SealedFiles(*store_).size(), 1u);

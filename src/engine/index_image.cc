@@ -266,7 +266,7 @@ std::vector<format::ImagedSegment> ExpectedSegments(const format::Manifest& mani
 // Nothing is believed before it is known to belong to this very state of the store: until then
 // no more is read than that state allows.
 Result<format::IndexImageHead> ReadHead(io::File& file, const format::Manifest& manifest,
-                                        const LogReplay& replay) {
+                                        const std::vector<format::ImagedSegment>& expected) {
   std::vector<std::byte> bytes(format::kIndexImageFixedBytes);
   FREYJA_RETURN_IF_ERROR(ReadExactly(file, 0, bytes));
   FREYJA_ASSIGN_OR_RETURN(const format::IndexImagePrefix prefix,
@@ -275,7 +275,6 @@ Result<format::IndexImageHead> ReadHead(io::File& file, const format::Manifest& 
       prefix.generation != manifest.generation) {
     return std::unexpected(Unusable(StatusCode::kNotFound, "of another state of the store"));
   }
-  const auto expected = ExpectedSegments(manifest, replay);
   std::uint64_t keys = 0;
   for (const format::ImagedSegment& segment : expected) keys += segment.live_records;
   FREYJA_ASSIGN_OR_RETURN(const std::uint64_t size, file.Size());
@@ -292,13 +291,12 @@ Result<format::IndexImageHead> ReadHead(io::File& file, const format::Manifest& 
   return head;
 }
 
-Status CheckSizes(const format::IndexImageHead& head, const format::Manifest& manifest,
-                  const LogReplay& replay) {
-  const auto most = ExpectedSegments(manifest, replay);
+Status CheckSizes(const format::IndexImageHead& head,
+                  const std::vector<format::ImagedSegment>& expected) {
   std::uint64_t keys = 0;
-  for (std::size_t number = 0; number < most.size(); ++number) {
+  for (std::size_t number = 0; number < expected.size(); ++number) {
     keys += head.segments[number].live_records;
-    if (head.segments[number].live_records <= most[number].live_records) continue;
+    if (head.segments[number].live_records <= expected[number].live_records) continue;
     return Refused("more is live in a segment than is in it");
   }
   std::uint64_t lines = 0;
@@ -413,8 +411,9 @@ Result<IndexImage> ReadImage(Directory& directory, const format::Manifest& manif
                              const LogReplay& replay, unsigned threads) {
   FREYJA_ASSIGN_OR_RETURN(const auto file, directory.file_system().Open(directory.IndexImagePath(),
                                                                         io::OpenMode::kRead));
-  FREYJA_ASSIGN_OR_RETURN(format::IndexImageHead head, ReadHead(*file, manifest, replay));
-  FREYJA_RETURN_IF_ERROR(CheckSizes(head, manifest, replay));
+  const auto expected = ExpectedSegments(manifest, replay);
+  FREYJA_ASSIGN_OR_RETURN(format::IndexImageHead head, ReadHead(*file, manifest, expected));
+  FREYJA_RETURN_IF_ERROR(CheckSizes(head, expected));
   IndexImage image;
   FREYJA_ASSIGN_OR_RETURN(image.pages, ImageReader(*file, head).Run(threads));
   image.segments = std::move(head.segments);

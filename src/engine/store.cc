@@ -398,8 +398,8 @@ void Store::StartWriting(const Recovered& recovered, std::uint64_t reserved_sequ
   reaper_ = std::make_unique<Reaper>(directory_, segments_, epochs_, *publisher_);
   quarantine_ = std::make_unique<Quarantine>(
       Quarantine::Parts{*manifest_, *reserve_, *reaper_, *environment_.clock}, options_.quarantine);
-  writer_ = std::make_unique<Writer>(Writer::Parts{*log_, *publisher_, *reader_, *index_, epochs_,
-                                                   health_, *reserve_, *environment_.clock});
+  writer_ = std::make_unique<Writer>(Writer::Parts{*log_, *publisher_, *reader_, epochs_, health_,
+                                                   *reserve_, *environment_.clock});
   const bool by_time = options_.sync == freyja::Sync::kInterval;
   maintenance_ = std::make_unique<Maintenance>(
       Maintenance::Parts{*log_, *reaper_, epochs_, *reserve_, *quarantine_, health_},

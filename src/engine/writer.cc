@@ -75,7 +75,7 @@ Result<bool> Writer::Delete(const WriteOperation& operation, bool sync) {
       const auto found = parts_.reader.Find(operation.key, operation.hash.low);
       static_cast<void>(found);
     } else {
-      parts_.index.Prefetch(operation.hash.low);
+      parts_.reader.Prepare(operation.key, operation.hash.low);
     }
   }
   Request request;

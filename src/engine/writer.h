@@ -50,7 +50,6 @@ class Writer {
     Log& log;
     Publisher& publisher;
     RecordReader& reader;
-    Index& index;
     EpochManager& epochs;
     Health& health;
     Reserve& reserve;
