@@ -25,6 +25,7 @@ Log::Log(const Parts& parts, Start start)
       store_(start.store),
       hash_seed_(start.hash_seed),
       segment_bytes_(start.segment_bytes),
+      sync_ahead_(start.sync_ahead),
       wake_maintenance_(std::move(start.wake_maintenance)),
       appended_(start.last_sequence),
       published_(start.last_sequence),
@@ -135,7 +136,9 @@ std::vector<Segment*> Log::UnsyncedThrough(std::uint64_t sequence) {
 
 Status Log::SyncSegment(Segment& segment) noexcept {
   try {
-    Status status = segment.file().Sync();
+    io::File& file = segment.file();
+    Status status =
+        sync_ahead_ ? file.Sync() : file.SyncMapped(segment.mapping(), segment.log_end.load());
     if (!status.ok()) {
       parts_.health.Poison(status);
       return status;

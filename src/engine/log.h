@@ -51,6 +51,10 @@ class Log {
     std::uint64_t reserved_sequence = 0;
     std::vector<Segment*> segments;  // registered; the active one, then the prepared one
     std::uint64_t segment_bytes = 0;
+    // Whether a sync writes the pages that were made present ahead of the appends, too. That makes
+    // the syncs to come cheap, because the file system has nothing new to note of those blocks, but
+    // each put that gets to such a page pays a fault.
+    bool sync_ahead = false;
     std::function<void()> wake_maintenance;
   };
   Log(const Parts& parts, Start start);
@@ -136,6 +140,7 @@ class Log {
   const format::StoreUuid store_;
   const std::uint64_t hash_seed_;
   const std::uint64_t segment_bytes_;
+  const bool sync_ahead_;
   const std::function<void()> wake_maintenance_;
 
   // The leader's.

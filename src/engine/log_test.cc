@@ -200,6 +200,31 @@ TEST_F(LogTest, ALaterWriteIsNotVisibleBeforeAnEarlierPendingSync) {
   EXPECT_EQ(Get(*store_, "k"), "later");
 }
 
+// What a power cut leaves of bytes behind the last record, which stand for the pages that were made
+// present there: they are written only where every write waits for a sync.
+TEST(SyncAheadTest, PagesBehindTheRecordsAreSyncedOnlyWhereEveryWriteIs) {
+  for (const Sync sync : {Sync::kNone, Sync::kInterval, Sync::kAlways}) {
+    Machine machine;
+    freyja::Options options = testing::SmallOptions();
+    options.sync = sync;
+    const auto store = Open(machine, options);
+    Put(*store, "k", "v");
+    testing::WaitUntilIdle(*store);
+    store->maintenance().Stop();
+    std::string path;
+    store->segments().ForEach([&](Segment& segment) {
+      if (segment.state() != SegmentState::kActive) return;
+      path = segment.file().path();
+      segment.mapping().data()[segment.limit() - 1] = std::byte{1};
+    });
+    EXPECT_OK(store->Sync());
+    const auto after = machine.AfterCrash(CrashOptions::Mode::kLoseAllUnsynced);
+    const std::string text = io::testing::ReadAll(*after.fs, path);
+    EXPECT_EQ(text.back(), sync == Sync::kAlways ? '\1' : '\0');
+    EXPECT_NE(text.find('k', format::kSegmentHeaderBytes), std::string::npos);
+  }
+}
+
 class FailedSyncTest : public LogTest {
  protected:
   void FailNextSync() {

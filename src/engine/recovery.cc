@@ -271,19 +271,44 @@ Result<Recovery::InPlace> Recovery::LoadLogSegment(const format::Manifest& manif
     loaded.entries.push_back(MakeHintEntry(scanned, manifest.hash_seed));
   }
   loaded.summary = summary.Finish(identity);
-  const std::uint64_t end =
-      std::max<std::uint64_t>(loaded.summary.data_bytes, format::kSegmentHeaderBytes);
-
-  FREYJA_ASSIGN_OR_RETURN(auto mapping, file->Map(writable ? replayed.file_bytes : end, writable));
-  auto segment = std::make_unique<Segment>(identity, std::move(file), std::move(mapping));
-  segment->log_end.store(end);
-  segment->log_records.store(loaded.summary.record_count);
-  segment->log_tombstones.store(loaded.summary.tombstone_count);
-  segment->log_first_sequence.store(loaded.summary.lowest_sequence);
-  segment->log_last_sequence.store(loaded.summary.highest_sequence);
-  segment->set_state(SegmentState::kFull);
-  loaded.segment = std::move(segment);
+  FREYJA_RETURN_IF_ERROR(MapInPlace(std::move(file), identity, replayed, writable, loaded));
   return loaded;
+}
+
+Result<Recovery::InPlace> Recovery::LoadWholeLogSegment(const format::Manifest& manifest,
+                                                        const ReplayedSegment& replayed,
+                                                        bool writable) {
+  if (!image_) return LoadLogSegment(manifest, replayed, recovered_.last_sequence, writable);
+  // Nobody asks for the entries, and the replay has just read the records.
+  const auto identity = IdentityOf(manifest, replayed.listed.id, replayed.listed.nonce);
+  FREYJA_ASSIGN_OR_RETURN(
+      auto file, OpenDataFile(parts_.directory, identity, manifest.generation, !parts_.read_only));
+  InPlace loaded;
+  loaded.summary.data_bytes = replayed.end;
+  if (replayed.last_sequence != 0) {
+    loaded.summary.record_count = replayed.last_sequence - replayed.first_sequence + 1;
+    loaded.summary.tombstone_count = replayed.tombstone_count;
+    loaded.summary.lowest_sequence = replayed.first_sequence;
+    loaded.summary.highest_sequence = replayed.last_sequence;
+  }
+  FREYJA_RETURN_IF_ERROR(MapInPlace(std::move(file), identity, replayed, writable, loaded));
+  return loaded;
+}
+
+Status Recovery::MapInPlace(std::unique_ptr<io::File> file, const format::SegmentIdentity& identity,
+                            const ReplayedSegment& replayed, bool writable, InPlace& loaded) {
+  const format::SealedSegment& summary = loaded.summary;
+  const std::uint64_t end =
+      std::max<std::uint64_t>(summary.data_bytes, format::kSegmentHeaderBytes);
+  FREYJA_ASSIGN_OR_RETURN(auto mapping, file->Map(writable ? replayed.file_bytes : end, writable));
+  loaded.segment = std::make_unique<Segment>(identity, std::move(file), std::move(mapping));
+  loaded.segment->log_end.store(end);
+  loaded.segment->log_records.store(summary.record_count);
+  loaded.segment->log_tombstones.store(summary.tombstone_count);
+  loaded.segment->log_first_sequence.store(summary.lowest_sequence);
+  loaded.segment->log_last_sequence.store(summary.highest_sequence);
+  loaded.segment->set_state(SegmentState::kFull);
+  return Status::Ok();
 }
 
 Result<Segment*> Recovery::RegisterInPlace(InPlace loaded) {
@@ -320,8 +345,8 @@ Status Recovery::ContinueLog(const format::Manifest& manifest, const LogReplay& 
   FREYJA_ASSIGN_OR_RETURN(const bool allocated, AllocateLog(manifest, replay));
   if (!allocated) return Status::Ok();
   for (const ReplayedSegment& replayed : replay.segments) {
-    FREYJA_ASSIGN_OR_RETURN(InPlace loaded, LoadLogSegment(manifest, replayed, replay.last_sequence,
-                                                           /*writable=*/true));
+    FREYJA_ASSIGN_OR_RETURN(InPlace loaded,
+                            LoadWholeLogSegment(manifest, replayed, /*writable=*/true));
     FREYJA_ASSIGN_OR_RETURN(Segment* const segment, RegisterInPlace(std::move(loaded)));
     recovered_.log.push_back(segment);
   }
@@ -447,8 +472,8 @@ Status Recovery::SealLog(const format::Manifest& manifest, const LogReplay& repl
 Status Recovery::ReadLogInPlace(const format::Manifest& manifest, const LogReplay& replay) {
   for (const ReplayedSegment& replayed : replay.segments) {
     if (replayed.last_sequence == 0) continue;
-    FREYJA_ASSIGN_OR_RETURN(InPlace loaded, LoadLogSegment(manifest, replayed, replay.last_sequence,
-                                                           /*writable=*/false));
+    FREYJA_ASSIGN_OR_RETURN(InPlace loaded,
+                            LoadWholeLogSegment(manifest, replayed, /*writable=*/false));
     FREYJA_RETURN_IF_ERROR(StatusOf(RegisterInPlace(std::move(loaded))));
   }
   recovered_.log.clear();

@@ -96,6 +96,10 @@ class Recovery {
   };
   Result<InPlace> LoadLogSegment(const format::Manifest& manifest, const ReplayedSegment& replayed,
                                  std::uint64_t last_sequence, bool writable);
+  Result<InPlace> LoadWholeLogSegment(const format::Manifest& manifest,
+                                      const ReplayedSegment& replayed, bool writable);
+  Status MapInPlace(std::unique_ptr<io::File> file, const format::SegmentIdentity& identity,
+                    const ReplayedSegment& replayed, bool writable, InPlace& loaded);
   Result<Segment*> RegisterInPlace(InPlace loaded);
   Status CopyRest(const format::Manifest& manifest, const ReplayedSegment& replayed,
                   std::uint64_t after_sequence, std::vector<std::unique_ptr<SealedWriter>>& copies);

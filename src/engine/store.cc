@@ -393,6 +393,7 @@ void Store::StartWriting(const Recovered& recovered, std::uint64_t reserved_sequ
                                           .reserved_sequence = reserved_sequence,
                                           .segments = recovered.log,
                                           .segment_bytes = segment_bytes_,
+                                          .sync_ahead = options_.sync == freyja::Sync::kAlways,
                                           .wake_maintenance = [this] { maintenance_->Wake(); }});
   publisher_ = std::make_unique<Publisher>(*index_, epochs_, segments_, *reader_, *log_, health_);
   reaper_ = std::make_unique<Reaper>(directory_, segments_, epochs_, *publisher_);

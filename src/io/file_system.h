@@ -31,7 +31,7 @@ enum class OpenMode : std::uint8_t {
 };
 
 // A shared mapping of the first size() bytes of a file. Stores reach the file; they
-// are durable only after File::Sync. Outlives the File it came from.
+// are durable only after File::Sync or SyncMapped. Outlives the File it came from.
 // A media error, or a file that someone shortened, turns into faulted() rather than
 // into the death of the process: the page then reads as zeros and what was stored in
 // it is lost. Whoever reads or writes through a mapping looks at faulted() after data
@@ -74,6 +74,11 @@ class File {
   virtual Status WriteAt(std::uint64_t offset, std::span<const std::byte> data) = 0;
   // Data and size become durable. After a failure nobody may rely on a repeat.
   virtual Status Sync() = 0;
+  // As Sync, for the first `end` bytes, rounded up to whole pages, of one of its own mappings.
+  // What lies behind may stay off the disk; a failure to write it that is known by now is reported
+  // all the same. `end` in [1, size of the mapping]; the size of the file must have been synced
+  // since it changed.
+  virtual Status SyncMapped(const Mapping& mapping, std::uint64_t end) = 0;
   // Reserves disk blocks for the first `size` bytes and makes the file at least that
   // long, so that stores into a mapping of them can't run out of space. New bytes
   // read as zero. On failure any part of the blocks may have been taken and any part of

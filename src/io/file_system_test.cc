@@ -166,6 +166,8 @@ TEST_P(FileSystemTest, StoresIntoAMappingAreReadAtOnceAndSurviveTheFile) {
   std::memcpy(mapping->data() + 5000, "stored", 6);
   EXPECT_EQ(ReadText(*file, 5000, 6), "stored");
   EXPECT_OK(file->Sync());
+  EXPECT_OK(file->SyncMapped(*mapping, 1));
+  EXPECT_OK(file->SyncMapped(*mapping, 10'000));
   file.reset();
   std::memcpy(mapping->data() + 5000, "STORED", 6);
   EXPECT_EQ(ReadAll(*fs_, At("a")).substr(5000, 6), "STORED");

@@ -109,6 +109,35 @@ TEST_F(MemoryCrashTest, StoresIntoAMappingAreLostUntilSynced) {
   EXPECT_EQ(ReadAll(*Lose(), "/d/a").substr(5000, 3), "end");
 }
 
+TEST_F(MemoryCrashTest, ASyncOfTheStartOfAMappingLeavesTheRestUnsynced) {
+  const auto file = CreateDurable("/d/a", std::string(8192, 'x'));
+  const auto mapping = Must(file->Map(8192, true));
+  std::memcpy(mapping->data() + 100, "near", 4);
+  std::memcpy(mapping->data() + 4090, "page", 4);
+  std::memcpy(mapping->data() + 5000, "far", 3);
+  EXPECT_OK(file->SyncMapped(*mapping, 105));
+  const std::string synced = ReadAll(*Lose(), "/d/a");
+  EXPECT_EQ(synced.substr(100, 4), "near");
+  EXPECT_EQ(synced.substr(4090, 4), "page") << "pages are synced as a whole";
+  EXPECT_EQ(synced[5000], 'x');
+
+  bool far = false;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    const std::string kept = ReadAll(*Random(seed), "/d/a");
+    EXPECT_EQ(kept.substr(100, 4), "near");
+    far |= kept.substr(5000, 3) == "far";
+  }
+  EXPECT_TRUE(far) << "the rest is still on its way";
+  EXPECT_OK(file->SyncMapped(*mapping, 8192));
+  EXPECT_EQ(ReadAll(*Lose(), "/d/a").substr(5000, 3), "far");
+
+  EXPECT_OK(WriteText(*file, 8192, "grown"));
+  EXPECT_EQ(file->SyncMapped(*mapping, 8192).code(), StatusCode::kUnsupported);
+  EXPECT_OK(file->Sync());
+  EXPECT_OK(file->SyncMapped(*mapping, 8192));
+  EXPECT_EQ(ReadAll(*Lose(), "/d/a").substr(8192), "grown");
+}
+
 TEST_F(MemoryCrashTest, AnUnsyncedRenameLeavesBothNamesAsTheyWere) {
   CreateDurable("/d/a", "new");
   CreateDurable("/d/b", "old");

@@ -160,6 +160,16 @@ TEST_F(MemoryFaultTest, AFailedWriteBackLosesWhatWasDirtyAndTheNextSyncSaysSo) {
   EXPECT_EQ(CodeOf(fs_.FailWriteBack("/d/no", Status())), StatusCode::kNotFound);
 }
 
+TEST_F(MemoryFaultTest, AFailedWriteBackIsReportedWhicheverPartIsSynced) {
+  const auto file = CreateText(fs_, "/d/a", std::string(2 * kBlockBytes, 'o'));
+  EXPECT_OK(file->Sync());
+  const auto mapping = Must(file->Map(2 * kBlockBytes, true));
+  mapping->data()[kBlockBytes] = std::byte{'n'};
+  EXPECT_OK(fs_.FailWriteBack("/d/a", Status(StatusCode::kIoError, "write-back")));
+  EXPECT_EQ(file->SyncMapped(*mapping, 1), Status(StatusCode::kIoError, "write-back"));
+  EXPECT_OK(file->SyncMapped(*mapping, 1));
+}
+
 TEST_F(MemoryFaultTest, ASyncThatSucceedsBesideFailingWriteBacksHasMadeEverythingDurable) {
   const auto file = CreateText(fs_, "/d/a", std::string(kBlockBytes, 'o'));
   EXPECT_OK(file->Sync());

@@ -76,17 +76,10 @@ class MemoryFile final : public File {
   }
 
   Status Sync() override {
-    auto fault = disk().faults.Begin(Operation::kSync, path_);
-    if (fault && !fault->after_effect && fault->sync_drops_dirty) {
-      base::MutexLock lock(disk().mutex);
-      inode().DropDirty();
-    }
-    return FaultPlan::Finish(std::move(fault), [this] {
-      base::MutexLock lock(disk().mutex);
-      Status lost = inode().TakeWriteBackError();
-      const StatusCode synced = inode().Sync();
-      return lost.ok() ? Outcome("sync", synced) : lost;
-    });
+    return SyncBy([](Inode& file) { return file.Sync(); });
+  }
+  Status SyncMapped(const Mapping& /*mapping*/, std::uint64_t end) override {
+    return SyncBy([end](Inode& file) { return file.SyncStart(end); });
   }
 
   Status Allocate(std::uint64_t size) override {
@@ -141,6 +134,21 @@ class MemoryFile final : public File {
   template <typename Effect>
   std::invoke_result_t<Effect> Run(Operation operation, Effect&& effect) {
     return disk().faults.Run(operation, path_, std::forward<Effect>(effect));
+  }
+
+  template <typename Effect>
+  Status SyncBy(Effect&& effect) {
+    auto fault = disk().faults.Begin(Operation::kSync, path_);
+    if (fault && !fault->after_effect && fault->sync_drops_dirty) {
+      base::MutexLock lock(disk().mutex);
+      inode().DropDirty();
+    }
+    return FaultPlan::Finish(std::move(fault), [&] {
+      base::MutexLock lock(disk().mutex);
+      Status lost = inode().TakeWriteBackError();
+      const StatusCode synced = effect(inode());
+      return lost.ok() ? Outcome("sync", synced) : lost;
+    });
   }
 
   template <typename Effect>

@@ -105,17 +105,23 @@ void Inode::ReleaseTail(std::uint64_t offset) {
 }
 
 StatusCode Inode::Sync() {
-  const Range range = DirtyRange();
-  if (!GrowDurable(range.end)) return StatusCode::kOutOfMemory;
-  for (std::uint64_t at = range.begin; at < range.end; at += kBlockBytes) {
-    if (IsDropped(at)) continue;
-    dropped_.erase(at);
-    KernelCopy(durable_.data() + at, content_.data() + at, kBlockBytes);
-  }
+  if (!CopyToDisk(DirtyRange())) return StatusCode::kOutOfMemory;
   durable_size_ = size_;
   versions_.Clear();
-  synced_.reset();
   ForgetDirty();
+  return StatusCode::kOk;
+}
+
+StatusCode Inode::SyncStart(std::uint64_t end) {
+  if (size_ != durable_size_) return StatusCode::kUnsupported;
+  end = base::RoundUp(end, kBlockBytes);
+  Range range = DirtyRange();
+  range.end = std::min(range.end, end);
+  if (!CopyToDisk(range)) return StatusCode::kOutOfMemory;
+  versions_.Forget(0, end);
+  // What a mapping may have stored stays as it is: all of it is compared each time.
+  dirty_.begin = std::max(dirty_.begin, end);
+  if (dirty_.begin >= dirty_.end) dirty_ = {};
   return StatusCode::kOk;
 }
 
@@ -225,6 +231,17 @@ void Inode::GiveBlocksFrom(std::uint64_t begin) {
   const auto first = blocks_.begin() + static_cast<std::ptrdiff_t>(begin);
   space_.used_blocks -= static_cast<std::uint64_t>(std::count(first, blocks_.end(), true));
   blocks_.resize(begin);
+}
+
+bool Inode::CopyToDisk(Range range) {
+  if (!GrowDurable(range.end)) return false;
+  for (std::uint64_t at = range.begin; at < range.end; at += kBlockBytes) {
+    if (IsDropped(at)) continue;
+    dropped_.erase(at);
+    KernelCopy(durable_.data() + at, content_.data() + at, kBlockBytes);
+  }
+  synced_.reset();
+  return true;
 }
 
 void Inode::MarkDirty(std::uint64_t begin, std::uint64_t end) {

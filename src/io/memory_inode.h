@@ -70,6 +70,9 @@ class Inode {
   void ReleaseTail(std::uint64_t offset);
 
   StatusCode Sync();
+  // The blocks that hold the first `end` bytes. kUnsupported if the size is not synced: no disk
+  // promises it then.
+  StatusCode SyncStart(std::uint64_t end);
   // Takes a version of each sector and of the size that has changed since the last one was
   // taken, if the disk keeps versions. The calls above do it by themselves, so this is for
   // stores into mappings. Returns the stamp of what it took.
@@ -133,6 +136,8 @@ class Inode {
   // before it taken.
   bool TakeBlocks(std::uint64_t begin, std::uint64_t end, bool beyond_capacity = false);
   void GiveBlocksFrom(std::uint64_t begin);
+  // False if there is no memory for it.
+  bool CopyToDisk(Range range);
   void MarkDirty(std::uint64_t begin, std::uint64_t end);
   Range DirtyRange() const;
   void ForgetDirty();

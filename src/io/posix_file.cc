@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -51,6 +52,14 @@ class PosixFile final : public File {
   Status Sync() override {
     // EINTR says nothing about any page, so asking again hides no failure.
     if (RepeatInterrupted([&] { return ::fdatasync(fd_.get()); }) == 0) return Status::Ok();
+    return ErrnoStatus(errno, "sync", path_);
+  }
+
+  Status SyncMapped(const Mapping& mapping, std::uint64_t end) override {
+    // The kernel's fdatasync of a range: it belongs to the open file that was mapped, and so do the
+    // failures that it has yet to report.
+    const auto call = [&] { return ::msync(mapping.data(), end, MS_SYNC); };
+    if (RepeatInterrupted(call) == 0) return Status::Ok();
     return ErrnoStatus(errno, "sync", path_);
   }
 

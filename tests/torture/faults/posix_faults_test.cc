@@ -182,6 +182,11 @@ int fsync(int fd) {
   return Fails(NextHarm(kInterruptible | kTakesSpace)) ? -1 : real(fd);
 }
 
+int msync(void* address, size_t length, int flags) {
+  static auto* const real = Real<int(void*, size_t, int)>("msync");
+  return Fails(NextHarm(kInterruptible | kTakesSpace)) ? -1 : real(address, length, flags);
+}
+
 int fallocate(int fd, int mode, off_t offset, off_t length) {
   static auto* const real = Real<int(int, int, off_t, off_t)>("fallocate");
   return Fails(NextHarm(kInterruptible | kTakesSpace)) ? -1 : real(fd, mode, offset, length);
@@ -250,6 +255,10 @@ std::string UseEverything(const std::filesystem::path& directory) {
   say((*file)->Allocate(10'000));
   say((*file)->WriteAt(100, base::AsBytes(std::string(5'000, 'x'))));
   say((*file)->Sync());
+  if (const auto mapping = (*file)->Map(10'000, true)) {
+    (*mapping)->data()[50] = std::byte{'x'};
+    say((*file)->SyncMapped(**mapping, 51));
+  }
   std::string text(6'000, '?');
   const auto read = (*file)->ReadAt(50, std::as_writable_bytes(std::span(text)));
   said += read ? std::to_string(*read) + "; " : read.error().ToString();
