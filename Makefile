@@ -12,7 +12,7 @@ sources = $$(find include src cli server bench examples tests fuzz \
 	\( -name '*.h' -o -name '*.cc' \) 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench instructions lint sanitize torture mutants fuzz install clean
+.PHONY: help run test bench goals instructions lint sanitize torture mutants fuzz install clean
 
 help: ## Show this list
 	@echo "make <target> [VARIABLE=value]"
@@ -35,6 +35,12 @@ bench: ## Build and run freyja-bench; ARGS is passed to it
 	$(configure) bench
 	$(build) bench
 	@build/bench/bin/freyja-bench $(ARGS)
+
+goals: ## Measure all that FreyjaDB is to reach (hours, nothing beside it); ARGS="--only open memory"
+	@sh scripts/setup.sh build bench
+	$(configure) bench
+	$(build) bench --target freyja-bench
+	@scripts/measure_goals.py build/goals $(ARGS)
 
 instructions: ## Count the instructions of the hot paths against bench/instructions.json
 	@sh scripts/setup.sh build bench

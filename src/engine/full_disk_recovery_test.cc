@@ -44,6 +44,14 @@ class FullDiskRecoveryTest : public ::testing::Test {
     EXPECT_OK(store_->Close());
     store_.reset();
   }
+  // A new store that has segments of this size from the beginning.
+  void StartAnew(std::uint64_t segment_bytes) {
+    store_.reset();
+    machine_ = Machine();
+    machine_.fs->SetCapacity(64 << 20);
+    options_.segment_bytes = segment_bytes;
+    Reopen();
+  }
   void Kill() {
     const Machine after = machine_.AfterCrash(CrashOptions::Mode::kProcessKill);
     store_.reset();
@@ -141,6 +149,46 @@ TEST_F(FullDiskRecoveryTest, SealingMakesTheRoomThatItNeeds) {
   EXPECT_EQ(Contents(*store_), model_);
 }
 
+TEST_F(FullDiskRecoveryTest, AnOpenAfterACrashMakesTheRoomThatItNeeds) {
+  StartAnew(256 << 10);
+  Write("k", 50);
+  testing::WaitUntilIdle(*store_);
+  store_->maintenance().Stop();
+  FillTheDisk();
+  Kill();
+  Reopen();
+  EXPECT_FALSE(store_->GetStats().read_only);
+  EXPECT_EQ(store_->GetStats().recovered_tail_records_copied, 50u);
+  EXPECT_EQ(Contents(*store_), model_);
+}
+
+// A read that goes wrong may be all that makes them look like no records.
+TEST_F(FullDiskRecoveryTest, BytesBehindTheLastRecordAreNotGivenUpForRoom) {
+  StartAnew(256 << 10);
+  Write("k", 50);
+  testing::WaitUntilIdle(*store_);
+  store_->maintenance().Stop();
+  std::filesystem::path path;
+  std::uint64_t end = 0;
+  for (const SegmentInfo& segment : store_->GetSegments()) {
+    if (segment.state != SegmentState::kActive) continue;
+    path = kPath / segment.file;
+    end = segment.file_bytes;
+  }
+  FillTheDisk();
+  Kill();
+  EXPECT_OK(machine_.fs->Corrupt(path, end + 20'000, std::byte{1}));
+  const auto before = Must(machine_.fs->Contents(path));
+  machine_.fs->InjectFault({.operations = {Operation::kRename},
+                            .path_contains = "MANIFEST",
+                            .status = Status(StatusCode::kNoSpace, "injected"),
+                            .sticky = true});
+  Reopen();
+  EXPECT_TRUE(store_->GetStats().read_only);
+  EXPECT_EQ(Contents(*store_), model_);
+  EXPECT_EQ(Must(machine_.fs->Contents(path)), before);
+}
+
 TEST_F(FullDiskRecoveryTest, TheSealedLogGetsNoHintFromTheSpaceOfTheReserve) {
   Write("k", 50);
   EXPECT_OK(store_->log().SettleTail());  // so that it is sealed where it lies
@@ -171,11 +219,8 @@ TEST_F(FullDiskRecoveryTest, ALogThatCanNotBeAllocatedAgainKeepsNothingOfTheDisk
 }
 
 TEST_F(FullDiskRecoveryTest, TheDefaultReserveHoldsTheCopyOfASegmentOfSmallRecords) {
-  options_.segment_bytes = 2 << 20;
   options_.reserve_bytes = 0;
-  machine_ = Machine();
-  machine_.fs->SetCapacity(64 << 20);
-  Reopen();
+  StartAnew(2 << 20);
   Put(*store_, "first", model_["first"] = "v");
   testing::WaitUntilIdle(*store_);
   store_->maintenance().Stop();  // which would sync on a full disk

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <numeric>
 
 #include "base/status_macros.h"
 #include "engine/parallel.h"
@@ -99,7 +100,14 @@ class IndexBuilder {
   };
 
   Status FindWinners();
-  void FindWinnersOf(std::size_t part, std::vector<Entry>& entries, LiveCounts& live);
+  // What a thread sorts in, kept from part to part.
+  struct Bench {
+    std::vector<Entry> loaded;
+    std::vector<Entry> entries;
+    std::vector<std::size_t> starts;
+  };
+  void FindWinnersOf(std::size_t part, Bench& bench, LiveCounts& live);
+  void CollectSorted(std::size_t part, Bench& bench) const;
   std::uint64_t BytesOf(Location location) const;
   void CountLive(const std::vector<LiveCounts>& live);
   void PlanParts(std::size_t first_part, std::size_t parts, std::uint32_t depth);
@@ -137,9 +145,9 @@ Status IndexBuilder::FindWinners() {
   std::vector<LiveCounts> live(threads_);
   std::atomic<std::size_t> next{0};
   const Status found = RunParallel(threads_, threads_, [&](std::size_t thread) -> Status {
-    std::vector<Entry> entries;
+    Bench bench;
     for (std::size_t i = next.fetch_add(1); i < winners_.size(); i = next.fetch_add(1)) {
-      FindWinnersOf(i, entries, live[thread]);
+      FindWinnersOf(i, bench, live[thread]);
     }
     return Status::Ok();
   });
@@ -147,18 +155,41 @@ Status IndexBuilder::FindWinners() {
   return found;
 }
 
-void IndexBuilder::FindWinnersOf(std::size_t part, std::vector<Entry>& entries, LiveCounts& live) {
-  entries.clear();
+// The bits behind those that a part shares put a few entries into each of many buckets; only
+// these are sorted by comparing.
+void IndexBuilder::CollectSorted(std::size_t part, Bench& bench) const {
+  bench.loaded.clear();
   for (const LoadedEntries& loaded : loaded_) {
     for (const Chunk* chunk = loaded.parts_[part]; chunk != nullptr; chunk = chunk->previous) {
-      entries.insert(entries.end(), chunk->entries, chunk->entries + chunk->used);
+      bench.loaded.insert(bench.loaded.end(), chunk->entries, chunk->entries + chunk->used);
     }
   }
-  std::ranges::sort(entries, [](const Entry& a, const Entry& b) {
-    if (a.hash_low != b.hash_low) return a.hash_low < b.hash_low;
-    if (a.hash_high != b.hash_high) return a.hash_high < b.hash_high;
-    return a.sequence > b.sequence;
-  });
+  const auto bits =
+      std::clamp(static_cast<std::uint32_t>(std::bit_width(bench.loaded.size() / 8)), 1u, 16u);
+  const auto bucket = [&](const Entry& entry) {
+    return RangeNumber(entry.hash_low << part_bits_, bits);
+  };
+  bench.starts.assign((std::size_t{1} << bits) + 1, 0);
+  for (const Entry& entry : bench.loaded) ++bench.starts[bucket(entry) + 1];
+  std::partial_sum(bench.starts.begin(), bench.starts.end(), bench.starts.begin());
+  bench.entries.resize(bench.loaded.size());
+  for (const Entry& entry : bench.loaded) bench.entries[bench.starts[bucket(entry)]++] = entry;
+  // Each start has become the end of its bucket.
+  std::size_t begin = 0;
+  for (const std::size_t end : std::span(bench.starts).first(std::size_t{1} << bits)) {
+    std::ranges::sort(std::span(bench.entries).subspan(begin, end - begin),
+                      [](const Entry& a, const Entry& b) {
+                        if (a.hash_low != b.hash_low) return a.hash_low < b.hash_low;
+                        if (a.hash_high != b.hash_high) return a.hash_high < b.hash_high;
+                        return a.sequence > b.sequence;
+                      });
+    begin = end;
+  }
+}
+
+void IndexBuilder::FindWinnersOf(std::size_t part, Bench& bench, LiveCounts& live) {
+  CollectSorted(part, bench);
+  std::vector<Entry>& entries = bench.entries;
   const auto losers = std::ranges::unique(entries, [](const Entry& a, const Entry& b) {
     return a.hash_low == b.hash_low && a.hash_high == b.hash_high;
   });

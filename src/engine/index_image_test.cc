@@ -32,10 +32,9 @@ const std::filesystem::path kImage = kPath / format::kIndexImageName;
 const std::string kImageFile(format::kIndexImageName);
 
 // Sealed segments with dead records and tombstones, and a log, closed cleanly.
-class IndexImageTest : public ::testing::Test {
+class IndexImageTest : public testing::ModelledStoreTest {
  protected:
   IndexImageTest() {
-    store_ = Open(machine_);
     Write("a", 300, 1);
     EXPECT_OK(store_->SealActive());
     Write("a", 100, 2);
@@ -44,26 +43,10 @@ class IndexImageTest : public ::testing::Test {
     EXPECT_OK(store_->SealActive());
     Write("b", 30, 1);
   }
-  void Write(const std::string& prefix, int count, int version) {
-    for (int i = 0; i < count; ++i) {
-      const std::string key = prefix + std::to_string(i);
-      Put(*store_, key, model_[key] = ValueOf(key, version));
-    }
-  }
-  void Remove(const std::string& key) {
-    EXPECT_TRUE(Delete(*store_, key));
-    model_.erase(key);
-  }
-  void Close() {
-    EXPECT_OK(store_->Close());
-    store_.reset();
-  }
   // The store opens, has exactly what was written, and its index comes from where it should.
   void ExpectModel(bool from_image, const Options& options = SmallOptions()) {
-    store_ = Open(machine_, options);
+    OpenAndExpectModel(options);
     EXPECT_EQ(store_->index_from_image(), from_image);
-    EXPECT_EQ(Contents(*store_), model_);
-    testing::ExpectConsistent(*store_);
   }
   std::vector<std::byte> Image() { return Must(machine_.fs->Contents(kImage)); }
   void PutBack(const std::filesystem::path& path, const std::vector<std::byte>& bytes) {
@@ -79,10 +62,6 @@ class IndexImageTest : public ::testing::Test {
     std::ranges::sort(live);
     return live;
   }
-
-  Machine machine_;
-  std::unique_ptr<Store> store_;
-  Model model_;
 };
 
 TEST_F(IndexImageTest, TheOpenAfterACleanCloseTakesItAndNeedsNoHint) {
@@ -411,6 +390,28 @@ TEST_F(IndexImageTest, ADamagedHintThatWasMetIsMadeAnew) {
   EXPECT_TRUE(store_->index_from_image());
   EXPECT_EQ(store_->VerifyChecksums().code(), StatusCode::kCorruption);
   Close();
+  ExpectModel(false);
+  Close();
+  ExpectModel(true);
+}
+
+TEST_F(IndexImageTest, ADamagedHintThatCouldNotBeMadeAnewIsTriedAgain) {
+  Close();
+  std::string hint;
+  for (const std::string& name : Must(machine_.fs->List(kPath))) {
+    if (name.ends_with(".hint")) hint = name;
+  }
+  EXPECT_OK(machine_.fs->Corrupt(kPath / hint, 200, std::byte{1}));
+  EXPECT_OK(machine_.fs->Unlink(kImage));
+  machine_.fs->InjectFault({.operations = {Operation::kCreate, Operation::kUnlink},
+                            .path_contains = hint,
+                            .sticky = true});
+  store_ = Open(machine_);
+  EXPECT_EQ(Contents(*store_), model_);
+  EXPECT_GT(machine_.fs->FaultsFired(), 0u);
+  machine_.fs->ClearFaults();
+  Close();
+  EXPECT_FALSE(FileExists(machine_, kImageFile)) << "it would keep the hint as it is";
   ExpectModel(false);
   Close();
   ExpectModel(true);

@@ -137,8 +137,10 @@ std::vector<Segment*> Log::UnsyncedThrough(std::uint64_t sequence) {
 Status Log::SyncSegment(Segment& segment) noexcept {
   try {
     io::File& file = segment.file();
-    Status status =
-        sync_ahead_ ? file.Sync() : file.SyncMapped(segment.mapping(), segment.log_end.load());
+    const std::uint64_t end = segment.log_end.load();
+    if (!sync_ahead_) segment.mapping().Detach(segment.synced_end, end);
+    Status status = sync_ahead_ ? file.Sync() : file.SyncMapped(segment.mapping(), end);
+    segment.synced_end = end;
     if (!status.ok()) {
       parts_.health.Poison(status);
       return status;

@@ -34,7 +34,9 @@ class Replayer {
                                         ", but the log goes on: an older MANIFEST was put back"));
     }
     for (const Tail& tail : tails_) {
-      replay_.discarded_bytes += tail.nonzero_end - std::min(tail.nonzero_end, EndOf(tail.segment));
+      ReplayedSegment& segment = replay_.segments[tail.segment];
+      segment.discarded_bytes = tail.nonzero_end - std::min(tail.nonzero_end, segment.end);
+      replay_.discarded_bytes += segment.discarded_bytes;
     }
     return std::move(replay_);
   }
@@ -104,8 +106,6 @@ class Replayer {
     segment->last_sequence =
         segment->first_sequence == open_batch_->first_sequence ? 0 : replay_.last_sequence;
   }
-
-  std::uint64_t EndOf(std::size_t segment) const { return replay_.segments[segment].end; }
 
   // Where the first record that should be there is not.
   Status Corruption(std::uint64_t proven) const {

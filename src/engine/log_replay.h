@@ -19,7 +19,8 @@ struct ReplayedSegment {
   // Its valid records: [first_sequence, last_sequence]; none if last is 0.
   std::uint64_t first_sequence = 0;
   std::uint64_t last_sequence = 0;
-  std::uint64_t end = 0;  // offset behind the last valid record
+  std::uint64_t end = 0;              // offset behind the last valid record
+  std::uint64_t discarded_bytes = 0;  // not zero and behind that
   // Of the valid records, unless a batch was cut.
   std::uint64_t tombstone_count = 0;
   std::uint32_t records_crc = 0;

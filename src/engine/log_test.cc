@@ -24,18 +24,7 @@ using testing::Open;
 using testing::Put;
 using testing::ValueOf;
 
-class LogTest : public ::testing::Test {
- protected:
-  void Write(const std::string& prefix, int count) {
-    for (int i = 0; i < count; ++i) {
-      const std::string key = prefix + std::to_string(i);
-      Put(*store_, key, model_[key] = ValueOf(key, 1));
-    }
-  }
-  Machine machine_;
-  std::unique_ptr<Store> store_ = Open(machine_);
-  Model model_;
-};
+class LogTest : public testing::ModelledStoreTest {};
 
 // --- Listing --------------------------------------------------------------------------
 

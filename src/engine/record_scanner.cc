@@ -46,6 +46,9 @@ Result<bool> RecordScanner::Next(ScannedRecord& out) {
 }
 
 Status RecordScanner::SkipZeros() {
+  // The end of a log segment, and most of one that nothing was written to, is a hole.
+  const std::uint64_t data = file_.NextData(offset_) / format::kRecordAlignment;
+  offset_ = std::max(offset_, std::min(end_, data * format::kRecordAlignment));
   while (offset_ < end_) {
     FREYJA_RETURN_IF_ERROR(Fill(format::kRecordAlignment));
     const auto bytes = Available();

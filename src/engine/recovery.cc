@@ -102,6 +102,7 @@ Result<Recovered> Recovery::Run() {
   }
   if (read_only) FREYJA_RETURN_IF_ERROR(ReadLogInPlace(found, replay));
   FREYJA_RETURN_IF_ERROR(FillIndex());
+  recovered_.mended = !image_ && !lacks_hint_;
   if (!read_only) DeleteUnlisted();
   return std::move(recovered_);
 }
@@ -184,25 +185,23 @@ Result<Segment*> Recovery::Register(std::unique_ptr<Segment> segment,
   return registered;
 }
 
-Result<std::vector<format::HintEntry>> Recovery::EntriesOf(const format::Manifest& manifest,
-                                                           Segment& segment) {
+Status Recovery::LoadEntries(const format::Manifest& manifest, Segment& segment,
+                             HintBuffers& buffers) {
   const format::SealedSegment& sealed = segment.sealed();
   const format::HintHeader hint = HintHeaderOf(manifest.store, sealed);
-  auto entries = ReadHintEntries(parts_.directory, hint);
-  if (entries) return entries;
-  entries.emplace();
+  if (ReadHintEntries(parts_.directory, hint, buffers).ok()) return Status::Ok();
+  std::vector<format::HintEntry>& entries = buffers.entries;
+  entries.clear();
   // The file is that long; how many records the manifest says is not known to be true yet.
-  entries->reserve(std::min(sealed.record_count, sealed.data_bytes / format::kMinRecordBytes));
+  entries.reserve(std::min(sealed.record_count, sealed.data_bytes / format::kMinRecordBytes));
   FREYJA_RETURN_IF_ERROR(
       ScanSealed(segment.file(), segment.identity(), sealed, [&](const ScannedRecord& scanned) {
-        entries->push_back(MakeHintEntry(scanned, manifest.hash_seed));
+        entries.push_back(MakeHintEntry(scanned, manifest.hash_seed));
         return Status::Ok();
       }));
-  if (MayWriteHints()) {
-    const Status written = WriteHint(parts_.directory, hint, *entries);
-    static_cast<void>(written);  // the next open scans again
-  }
-  return entries;
+  // Without one the next open scans again.
+  if (!MayWriteHints() || !WriteHint(parts_.directory, hint, entries).ok()) lacks_hint_ = true;
+  return Status::Ok();
 }
 
 Result<std::unique_ptr<Segment>> Recovery::MapListed(const format::Manifest& manifest,
@@ -216,10 +215,11 @@ Result<std::unique_ptr<Segment>> Recovery::MapListed(const format::Manifest& man
 }
 
 Status Recovery::LoadSealedSegment(const format::Manifest& manifest,
-                                   const format::SealedSegment& sealed, std::size_t list) {
+                                   const format::SealedSegment& sealed, std::size_t list,
+                                   HintBuffers& buffers) {
   FREYJA_ASSIGN_OR_RETURN(auto segment, MapListed(manifest, sealed));
-  FREYJA_ASSIGN_OR_RETURN(const auto entries, EntriesOf(manifest, *segment));
-  return StatusOf(Register(std::move(segment), entries, list));
+  FREYJA_RETURN_IF_ERROR(LoadEntries(manifest, *segment, buffers));
+  return StatusOf(Register(std::move(segment), buffers.entries, list));
 }
 
 Status Recovery::LoadSealed(const format::Manifest& manifest) {
@@ -232,8 +232,9 @@ Status Recovery::LoadSealed(const format::Manifest& manifest) {
   }
   const unsigned threads = parts_.threads;
   return RunParallel(threads, threads, [&](std::size_t thread) -> Status {
+    HintBuffers buffers;
     for (std::size_t i = thread; i < manifest.sealed.size(); i += threads) {
-      FREYJA_RETURN_IF_ERROR(LoadSealedSegment(manifest, manifest.sealed[i], thread));
+      FREYJA_RETURN_IF_ERROR(LoadSealedSegment(manifest, manifest.sealed[i], thread, buffers));
     }
     return Status::Ok();
   });
@@ -398,7 +399,22 @@ Status Recovery::FinishCopies(std::vector<std::unique_ptr<SealedWriter>>& copies
   return parts_.directory.Sync();
 }
 
+// On a full disk that is the room which copies and the commit need. Only zeros go: what is not
+// zero behind the last record is left as it is until the commit says that it is not needed.
+void Recovery::GiveBackTails(const format::Manifest& manifest, const LogReplay& replay) {
+  for (const ReplayedSegment& replayed : replay.segments) {
+    if (replayed.discarded_bytes != 0) continue;
+    const auto identity = IdentityOf(manifest, replayed.listed.id, replayed.listed.nonce);
+    const auto file = OpenDataFile(parts_.directory, identity, manifest.generation,
+                                   /*writable=*/true);
+    if (!file) continue;
+    const Status released = (*file)->ReleaseTail(replayed.end);
+    static_cast<void>(released);
+  }
+}
+
 Status Recovery::SealLog(const format::Manifest& manifest, const LogReplay& replay) {
+  if (!parts_.reserve.whole()) GiveBackTails(manifest, replay);
   const std::uint64_t in_place_through =
       manifest.clean ? replay.last_sequence : std::min(replay.watermark, replay.last_sequence);
   std::vector<std::unique_ptr<SealedWriter>> copies;
@@ -461,10 +477,11 @@ Status Recovery::SealLog(const format::Manifest& manifest, const LogReplay& repl
     static_cast<void>(released);
     FREYJA_RETURN_IF_ERROR(StatusOf(RegisterInPlace(std::move(segment))));
   }
+  HintBuffers buffers;
   for (const auto& copy : copies) {
     FREYJA_ASSIGN_OR_RETURN(auto segment, copy->Map());
-    FREYJA_ASSIGN_OR_RETURN(const auto entries, EntriesOf(manifest, *segment));
-    FREYJA_RETURN_IF_ERROR(StatusOf(Register(std::move(segment), entries, parts_.threads)));
+    FREYJA_RETURN_IF_ERROR(LoadEntries(manifest, *segment, buffers));
+    FREYJA_RETURN_IF_ERROR(StatusOf(Register(std::move(segment), buffers.entries, parts_.threads)));
   }
   return Status::Ok();
 }

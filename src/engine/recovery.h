@@ -16,6 +16,7 @@
 // A crash inside any step leaves a directory for which the steps do the same again.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -30,6 +31,7 @@
 #include "engine/log_replay.h"
 #include "engine/manifest_store.h"
 #include "engine/reserve.h"
+#include "engine/segment_file.h"
 #include "engine/segment_table.h"
 
 namespace freyja::engine {
@@ -44,6 +46,7 @@ struct Recovered {
   std::uint64_t tail_bytes_discarded = 0;
   std::uint64_t tail_records_copied = 0;
   bool index_from_image = false;
+  bool mended = false;       // all that Health::WantFullOpen asks for was done
   Status index_image_error;  // why one of this state could not be used
   // Not ok: asked for writing, but only reading is possible, and why.
   Status read_only_reason;
@@ -75,16 +78,17 @@ class Recovery {
   Result<std::unique_ptr<Segment>> MapListed(const format::Manifest& manifest,
                                              const format::SealedSegment& sealed);
   Status LoadSealedSegment(const format::Manifest& manifest, const format::SealedSegment& sealed,
-                           std::size_t list);
-  // From the hint, or by scanning; then a hint is written for the next time, if there is room.
-  Result<std::vector<format::HintEntry>> EntriesOf(const format::Manifest& manifest,
-                                                   Segment& segment);
+                           std::size_t list, HintBuffers& buffers);
+  // Into buffers.entries: from the hint, or by scanning; then a hint is written for the next time,
+  // if there is room.
+  Status LoadEntries(const format::Manifest& manifest, Segment& segment, HintBuffers& buffers);
   // On a full disk what is free is the reserve's; a hint only saves time.
   bool MayWriteHints() const { return !parts_.read_only && parts_.reserve.whole(); }
 
   Result<bool> AllocateLog(const format::Manifest& manifest, const LogReplay& replay);
   // The three ends of a replay.
   Status ContinueLog(const format::Manifest& manifest, const LogReplay& replay);
+  void GiveBackTails(const format::Manifest& manifest, const LogReplay& replay);
   Status SealLog(const format::Manifest& manifest, const LogReplay& replay);
   Status ReadLogInPlace(const format::Manifest& manifest, const LogReplay& replay);
 
@@ -114,6 +118,7 @@ class Recovery {
   std::vector<Segment*> imaged_;  // those of image_, in its order, then any others
   // Without an image: one for each thread, then one for the log.
   std::vector<LoadedEntries> loaded_;
+  std::atomic<bool> lacks_hint_{false};  // a sealed segment does
   Recovered recovered_;
 };
 

@@ -14,9 +14,7 @@ namespace {
 
 using io::CrashOptions;
 using io::Operation;
-using testing::CodeOf;
 using testing::Contents;
-using testing::Delete;
 using testing::Files;
 using testing::FilesOf;
 using testing::kPath;
@@ -26,13 +24,11 @@ using testing::Must;
 using testing::Open;
 using testing::Put;
 using testing::TryOpen;
-using testing::ValueOf;
 
 // Two sealed segments and a log with records, closed in the way the test asks for.
-class RecoveryTest : public ::testing::Test {
+class RecoveryTest : public testing::ModelledStoreTest {
  protected:
   RecoveryTest() {
-    store_ = Open(machine_);
     Write("a", 20, 1);
     EXPECT_OK(store_->SealActive());
     Write("a", 10, 2);
@@ -41,29 +37,10 @@ class RecoveryTest : public ::testing::Test {
     Write("b", 10, 1);
     testing::WaitUntilIdle(*store_);
   }
-  void Write(const std::string& prefix, int count, int version) {
-    for (int i = 0; i < count; ++i) {
-      const std::string key = prefix + std::to_string(i);
-      Put(*store_, key, model_[key] = ValueOf(key, version));
-    }
-  }
-  void Remove(const std::string& key) {
-    EXPECT_TRUE(Delete(*store_, key));
-    model_.erase(key);
-  }
-  void Close() {
-    EXPECT_OK(store_->Close());
-    store_.reset();
-  }
   void Crash(CrashOptions::Mode mode) {
     const Machine after = machine_.AfterCrash(mode);
     store_.reset();
     machine_ = after;
-  }
-  void ExpectModel() {
-    store_ = Open(machine_);
-    EXPECT_EQ(Contents(*store_), model_);
-    testing::ExpectConsistent(*store_);
   }
   // Opening fails as corruption and names `name`; no file is lost by the attempt.
   void ExpectCorruption(const std::string& name) {
@@ -82,17 +59,13 @@ class RecoveryTest : public ::testing::Test {
     }
     return 0;
   }
-
-  Machine machine_;
-  std::unique_ptr<Store> store_;
-  Model model_;
 };
 
 TEST_F(RecoveryTest, AfterACleanCloseTheSameSegmentAndNumberingGoOn) {
   const auto active = ActiveId();
   const auto last = store_->GetStats().last_sequence;
   Close();
-  ExpectModel();
+  OpenAndExpectModel();
   EXPECT_EQ(ActiveId(), active);
   Put(*store_, "next", "x");
   EXPECT_EQ(store_->GetStats().last_sequence, last + 1);
@@ -101,7 +74,7 @@ TEST_F(RecoveryTest, AfterACleanCloseTheSameSegmentAndNumberingGoOn) {
 
 TEST_F(RecoveryTest, AfterAProcessKillEveryWriteIsThere) {
   Crash(CrashOptions::Mode::kProcessKill);
-  ExpectModel();
+  OpenAndExpectModel();
   EXPECT_EQ(store_->GetStats().recovered_tail_records_copied, 10u);
 }
 
@@ -111,7 +84,7 @@ TEST_F(RecoveryTest, AfterAPowerCutEverythingThroughTheLastSyncIsThere) {
   Write("c", 10, 1);
   Crash(CrashOptions::Mode::kLoseAllUnsynced);
   model_ = synced;
-  ExpectModel();
+  OpenAndExpectModel();
 }
 
 TEST_F(RecoveryTest, AfterAnUncleanEndNoOldSegmentIsAppendedToOrChanged) {
@@ -122,7 +95,7 @@ TEST_F(RecoveryTest, AfterAnUncleanEndNoOldSegmentIsAppendedToOrChanged) {
   const auto old_last = Must(ManifestStore::Read(*std::make_unique<Directory>(
                                  *machine_.fs, kPath, *std::make_unique<Health>())))
                             .reserved_sequence;
-  ExpectModel();
+  OpenAndExpectModel();
   std::set<std::uint64_t> ids;
   for (const auto& [name, bytes] : before) ids.insert(format::ParseFileName(name).segment_id);
   Write("d", 200, 1);
@@ -138,7 +111,7 @@ TEST_F(RecoveryTest, AfterAnUncleanEndNoOldSegmentIsAppendedToOrChanged) {
   }
   EXPECT_GT(store_->GetStats().last_sequence, old_last) << "numbers are never used again";
   Close();
-  ExpectModel();
+  OpenAndExpectModel();
 }
 
 TEST_F(RecoveryTest, WhatIsBehindACutTailNeverComesBack) {
@@ -152,18 +125,18 @@ TEST_F(RecoveryTest, WhatIsBehindACutTailNeverComesBack) {
   EXPECT_OK(machine_.fs->Corrupt(active, end + 30, std::byte{1}));
   // They carry the watermark, which lies below the tear.
   model_ = synced;
-  ExpectModel();
+  OpenAndExpectModel();
   EXPECT_GT(store_->GetStats().recovered_tail_bytes_discarded, 0u);
   for (int round = 0; round < 3; ++round) {
     Write("d", 3, round);
     Crash(CrashOptions::Mode::kProcessKill);
-    ExpectModel();
+    OpenAndExpectModel();
   }
 }
 
 TEST_F(RecoveryTest, OpeningAgainChangesNothingThatMatters) {
   Crash(CrashOptions::Mode::kProcessKill);
-  ExpectModel();
+  OpenAndExpectModel();
   const auto sealed = testing::SealedFiles(*store_);
   const Files files = FilesOf(*machine_.fs, sealed);
   for (int round = 0; round < 3; ++round) {
@@ -172,7 +145,7 @@ TEST_F(RecoveryTest, OpeningAgainChangesNothingThatMatters) {
     } else {
       Crash(CrashOptions::Mode::kLoseAllUnsynced);
     }
-    ExpectModel();
+    OpenAndExpectModel();
     EXPECT_EQ(testing::SealedFiles(*store_), sealed);
     EXPECT_EQ(FilesOf(*machine_.fs, sealed), files);
   }
@@ -257,7 +230,7 @@ TEST_F(RecoveryTest, UnlistedFilesOfOursGoAndForeignOnesStay) {
   for (const char* foreign : {"notes.txt", "017.data", "1.data.bak", "0.data", "x.hint"}) {
     EXPECT_OK(machine_.fs->Overwrite(kPath / foreign, {}));
   }
-  ExpectModel();
+  OpenAndExpectModel();
   for (const char* ours : {"60.data", "61.data", "61.hint", "MANIFEST.tmp"}) {
     EXPECT_FALSE(testing::FileExists(machine_, ours)) << ours;
   }
@@ -279,7 +252,7 @@ TEST_F(RecoveryTest, AMissingListedFileIsCorruptionAndIsNamed) {
     ExpectCorruption(path.filename());
     EXPECT_OK(machine_.fs->Overwrite(path, bytes));
   }
-  ExpectModel();
+  OpenAndExpectModel();
 }
 
 TEST_F(RecoveryTest, SwappedDataFilesAreCorruption) {
@@ -302,7 +275,7 @@ TEST_F(RecoveryTest, AnOlderManifestPutBackIsRefusedAndNothingIsDeleted) {
 TEST_F(RecoveryTest, AnOlderCleanManifestPutBackIsRefused) {
   Close();
   const auto older = Must(machine_.fs->Contents(kPath / "MANIFEST"));
-  ExpectModel();
+  OpenAndExpectModel();
   Put(*store_, "later", "x");
   Close();
   EXPECT_OK(machine_.fs->Overwrite(kPath / "MANIFEST", older));
@@ -365,13 +338,13 @@ TEST_F(RecoveryTest, StaleTruncatedOrMissingHintsAreReplacedByScanning) {
   for (const auto bytes : bad) {
     EXPECT_OK(machine_.fs->Overwrite(kPath / "1.hint", bytes));
     EXPECT_OK(machine_.fs->Unlink(kPath / format::kIndexImageName));
-    ExpectModel();
+    OpenAndExpectModel();
     Close();
     EXPECT_EQ(Must(machine_.fs->Contents(kPath / "1.hint")), one) << "made again";
   }
   EXPECT_OK(machine_.fs->Unlink(kPath / "1.hint"));
   EXPECT_OK(machine_.fs->Unlink(kPath / format::kIndexImageName));
-  ExpectModel();
+  OpenAndExpectModel();
 }
 
 TEST_F(RecoveryTest, ADamagedRecordFoundWhileScanningIsReported) {
@@ -431,22 +404,22 @@ TEST_F(RecoveryTest, ALogThatIsReadDifferentlyTheSecondTimeDoesNotLoseAnything) 
 TEST_F(RecoveryTest, AStoreOnAFullDiskOpens) {
   Crash(CrashOptions::Mode::kProcessKill);
   machine_.fs->SetCapacity(0);
-  ExpectModel();
+  OpenAndExpectModel();
   Crash(CrashOptions::Mode::kProcessKill);
   machine_.fs->SetCapacity(0);
-  ExpectModel();
+  OpenAndExpectModel();
 }
 
 TEST_F(RecoveryTest, WithoutRoomEvenForTheReserveAStoreOpensForReading) {
   Crash(CrashOptions::Mode::kProcessKill);
   EXPECT_OK(machine_.fs->Unlink(kPath / "RESERVE"));
   machine_.fs->SetCapacity(0);
-  ExpectModel();
+  OpenAndExpectModel();
   EXPECT_EQ(store_->Put("k", "v", {}).code(), StatusCode::kReadOnly);
   EXPECT_TRUE(store_->GetStats().read_only);
   store_.reset();
   machine_.fs->SetCapacity(io::MemoryFileSystem::kDefaultCapacityBytes);
-  ExpectModel();
+  OpenAndExpectModel();
   Put(*store_, "k", "v");
 }
 

@@ -99,6 +99,8 @@ class Segment {
   std::atomic<std::uint64_t> log_last_sequence{0};
   // Pages below it have been made present for appends.
   std::atomic<std::uint64_t> populated_end{0};
+  // Where the last sync of it ended; for one who syncs the log.
+  std::uint64_t synced_end = 0;
 
  private:
   friend class SegmentTable;

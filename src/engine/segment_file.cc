@@ -15,13 +15,17 @@ Status CorruptionAt(const std::string& file, std::uint64_t offset, std::string_v
                 file + ": offset " + std::to_string(offset) + ": " + std::string(what));
 }
 
+Status ReadExactly(io::File& file, std::uint64_t offset, std::uint64_t bytes,
+                   std::vector<std::byte>& out) {
+  out.resize(bytes);
+  FREYJA_ASSIGN_OR_RETURN(const std::size_t read, file.ReadAt(offset, out));
+  if (read == bytes) return Status::Ok();
+  return CorruptionAt(file.path(), offset + read, "file ends too early");
+}
 Result<std::vector<std::byte>> ReadExactly(io::File& file, std::uint64_t offset,
                                            std::uint64_t bytes) {
-  std::vector<std::byte> out(bytes);
-  FREYJA_ASSIGN_OR_RETURN(const std::size_t read, file.ReadAt(offset, out));
-  if (read != bytes) {
-    return std::unexpected(CorruptionAt(file.path(), offset + read, "file ends too early"));
-  }
+  std::vector<std::byte> out;
+  FREYJA_RETURN_IF_ERROR(ReadExactly(file, offset, bytes, out));
   return out;
 }
 
@@ -130,15 +134,15 @@ Result<OpenHint> OpenMatchingHint(Directory& directory, const format::HintHeader
   return OpenHint{std::move(file), layout};
 }
 
-Result<std::vector<format::HintEntry>> TryReadEntries(Directory& directory,
-                                                      const format::HintHeader& expected) {
+Status TryReadEntries(Directory& directory, const format::HintHeader& expected,
+                      HintBuffers& buffers) {
   FREYJA_ASSIGN_OR_RETURN(const OpenHint hint, OpenMatchingHint(directory, expected));
-  FREYJA_ASSIGN_OR_RETURN(const auto bytes, ReadExactly(*hint.file, hint.layout.entries_offset,
-                                                        hint.layout.entries_bytes + 8));
-  auto entries = format::DecodeHintEntries(expected, bytes);
-  if (entries) return entries;
-  return std::unexpected(CorruptionAt(format::HintFileName(expected.identity.id),
-                                      hint.layout.entries_offset, entries.error().message()));
+  FREYJA_RETURN_IF_ERROR(ReadExactly(*hint.file, hint.layout.entries_offset,
+                                     hint.layout.entries_bytes + 8, buffers.bytes));
+  const Status decoded = format::DecodeHintEntries(expected, buffers.bytes, buffers.entries);
+  if (decoded.ok()) return decoded;
+  return CorruptionAt(format::HintFileName(expected.identity.id), hint.layout.entries_offset,
+                      decoded.message());
 }
 
 Result<std::vector<std::byte>> TryReadFilter(Directory& directory,
@@ -154,22 +158,31 @@ Result<std::vector<std::byte>> TryReadFilter(Directory& directory,
 
 // A hint that can't be used is made anew by an open that asks for it; a missing one as well, but
 // that may be of a segment that is no longer listed, and whoever cares looks.
-template <class T>
-Result<T> Noted(Directory& directory, Result<T> read) {
-  if (!read && read.error().code() != StatusCode::kNotFound) directory.health().WantFullOpen();
-  return read;
+void Note(Directory& directory, const Status& read) {
+  if (!read.ok() && read.code() != StatusCode::kNotFound) directory.health().WantFullOpen();
 }
 
 }  // namespace
 
+Status ReadHintEntries(Directory& directory, const format::HintHeader& expected,
+                       HintBuffers& buffers) {
+  Status read = TryReadEntries(directory, expected, buffers);
+  Note(directory, read);
+  return read;
+}
+
 Result<std::vector<format::HintEntry>> ReadHintEntries(Directory& directory,
                                                        const format::HintHeader& expected) {
-  return Noted(directory, TryReadEntries(directory, expected));
+  HintBuffers buffers;
+  FREYJA_RETURN_IF_ERROR(ReadHintEntries(directory, expected, buffers));
+  return std::move(buffers.entries);
 }
 
 Result<std::vector<std::byte>> ReadHintFilter(Directory& directory,
                                               const format::HintHeader& expected) {
-  return Noted(directory, TryReadFilter(directory, expected));
+  auto read = TryReadFilter(directory, expected);
+  if (!read) Note(directory, read.error());
+  return read;
 }
 
 }  // namespace freyja::engine

@@ -42,6 +42,15 @@ Status ScanSealed(io::File& file, const format::SegmentIdentity& identity,
 // The entries of the hint of a sealed segment. Any error means: scan the segment instead.
 Result<std::vector<format::HintEntry>> ReadHintEntries(Directory& directory,
                                                        const format::HintHeader& expected);
+// For one who reads many hints: memory that is touched for the first time costs more than what
+// is then done with it.
+struct HintBuffers {
+  std::vector<std::byte> bytes;
+  std::vector<format::HintEntry> entries;
+};
+// Into buffers.entries, which mean nothing after an error.
+Status ReadHintEntries(Directory& directory, const format::HintHeader& expected,
+                       HintBuffers& buffers);
 // The filter alone. Any error means: "maybe", for every key.
 Result<std::vector<std::byte>> ReadHintFilter(Directory& directory,
                                               const format::HintHeader& expected);

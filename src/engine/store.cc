@@ -296,7 +296,7 @@ Status Store::Initialise() {
   tail_records_copied_ = recovered.tail_records_copied;
   index_from_image_ = recovered.index_from_image;
   index_image_error_ = recovered.index_image_error;
-  if (!index_from_image_) health_.FullOpenDone();
+  if (recovered.mended) health_.FullOpenDone();
   if (options_.read_only) {
     read_only_reason_ = Status(StatusCode::kReadOnly, "the store was opened read-only");
   } else if (!recovered.read_only_reason.ok()) {

@@ -190,4 +190,33 @@ inline std::string ValueOf(std::string_view key, int version, std::size_t bytes 
   return value;
 }
 
+// A store and what must be in it.
+class ModelledStoreTest : public ::testing::Test {
+ protected:
+  // Keys prefix0, prefix1, ...
+  void Write(const std::string& prefix, int count, int version = 1) {
+    for (int i = 0; i < count; ++i) {
+      const std::string key = prefix + std::to_string(i);
+      Put(*store_, key, model_[key] = ValueOf(key, version));
+    }
+  }
+  void Remove(const std::string& key) {
+    EXPECT_TRUE(Delete(*store_, key));
+    model_.erase(key);
+  }
+  void Close() {
+    EXPECT_OK(store_->Close());
+    store_.reset();
+  }
+  void OpenAndExpectModel(const Options& options = SmallOptions()) {
+    store_ = Open(machine_, options);
+    EXPECT_EQ(Contents(*store_), model_);
+    ExpectConsistent(*store_);
+  }
+
+  Machine machine_;
+  std::unique_ptr<Store> store_ = Open(machine_);
+  Model model_;
+};
+
 }  // namespace freyja::engine::testing

@@ -215,9 +215,16 @@ Result<HintHeader> DecodeHintHeader(std::span<const std::byte> bytes) {
 
 Result<std::vector<HintEntry>> DecodeHintEntries(const HintHeader& header,
                                                  std::span<const std::byte> bytes) {
+  std::vector<HintEntry> entries;
+  FREYJA_RETURN_IF_ERROR(DecodeHintEntries(header, bytes, entries));
+  return entries;
+}
+
+Status DecodeHintEntries(const HintHeader& header, std::span<const std::byte> bytes,
+                         std::vector<HintEntry>& entries) {
+  entries.clear();
   const std::uint64_t entries_bytes = LayoutOf(header).entries_bytes;
   FREYJA_RETURN_IF_ERROR(CheckPart(header, kEntriesWhat, entries_bytes, bytes));
-  std::vector<HintEntry> entries;
   entries.reserve(header.record_count);
   std::uint64_t lowest_offset_units = kSegmentHeaderBytes / kRecordAlignment;
   for (std::uint64_t at = 0; at < entries_bytes; at += kHintEntryBytes) {
@@ -229,13 +236,13 @@ Result<std::vector<HintEntry>> DecodeHintEntries(const HintHeader& header,
         entry.length_units < kMinRecordBytes / kRecordAlignment ||
         entry.offset_units < lowest_offset_units ||
         end_units > header.data_bytes / kRecordAlignment) {
-      return std::unexpected(
-          Damaged(kEntriesWhat, "impossible entry number " + std::to_string(at / kHintEntryBytes)));
+      return Damaged(kEntriesWhat,
+                     "impossible entry number " + std::to_string(at / kHintEntryBytes));
     }
     lowest_offset_units = end_units;
     entries.push_back(entry);
   }
-  return entries;
+  return Status::Ok();
 }
 
 Result<std::vector<std::byte>> DecodeHintFilter(const HintHeader& header,

@@ -83,6 +83,9 @@ Result<HintHeader> DecodeHintHeader(std::span<const std::byte> bytes);
 // Checks the checksum behind the entries. `bytes`: entries_bytes + 8 from entries_offset.
 Result<std::vector<HintEntry>> DecodeHintEntries(const HintHeader& header,
                                                  std::span<const std::byte> bytes);
+// The same into a vector that is used again; after an error its contents mean nothing.
+Status DecodeHintEntries(const HintHeader& header, std::span<const std::byte> bytes,
+                         std::vector<HintEntry>& entries);
 // Checks the checksum behind the filter. `bytes`: filter_bytes + 8 from filter_offset.
 Result<std::vector<std::byte>> DecodeHintFilter(const HintHeader& header,
                                                 std::span<const std::byte> bytes);

@@ -51,6 +51,11 @@ class Mapping {
   // Starts reading a range from the disk as far as it is not in memory, and does not wait for
   // it. A hint, too.
   virtual void WillNeed(std::uint64_t offset, std::uint64_t length) = 0;
+  // Takes pages out of the page tables, from that of `begin` to the last that ends at or before
+  // `end`; what is in them stays, and the next access maps them again. For pages that are about to
+  // be synced and will hardly be stored to any more: writing a mapped page out costs the kernel an
+  // interrupt of all cores that run the process. A hint, too.
+  virtual void Detach(std::uint64_t begin, std::uint64_t end) = 0;
   // Says that access will be random (no read-ahead).
   virtual void AdviseRandom() = 0;
   // How much of it is in memory now; all of it where that can't be told.
@@ -89,6 +94,9 @@ class File {
   // Gives the blocks from `offset`, rounded up to 4 KiB, on back to the disk; the size
   // stays and the bytes read as zero. kUnsupported where it can't be done.
   virtual Status ReleaseTail(std::uint64_t offset) = 0;
+  // The first offset from `offset` on at which there may be anything but zeros; the size, or more,
+  // if there is none. `offset` itself where that can't be told.
+  virtual std::uint64_t NextData(std::uint64_t offset) = 0;
   // Bytes of disk taken by the file (st_blocks).
   virtual Result<std::uint64_t> DiskUsage() = 0;
   // Asks the kernel to forget cached pages, so that later reads see the device.

@@ -174,6 +174,49 @@ TEST_P(FileSystemTest, StoresIntoAMappingAreReadAtOnceAndSurviveTheFile) {
   EXPECT_FALSE(mapping->faulted());
 }
 
+TEST_P(FileSystemTest, DetachedPagesKeepWhatWasStored) {
+  const auto file = CreateText(*fs_, At("a"), "");
+  EXPECT_OK(file->Allocate(64 << 10));
+  const auto mapping = Must(file->Map(64 << 10, true));
+  std::memset(mapping->data(), 'x', mapping->size());
+  mapping->Detach(5000, 30'000);
+  mapping->Detach(40'000, 1 << 20);
+  mapping->Detach(1 << 20, 2 << 20);
+  mapping->Detach(100, 50);
+  EXPECT_EQ(ReadAll(*fs_, At("a")), std::string(64 << 10, 'x'));
+  std::memset(mapping->data() + 6000, 'y', 100);
+  EXPECT_OK(file->Sync());
+  mapping->Detach(0, 64 << 10);
+  EXPECT_OK(file->SyncMapped(*mapping, 64 << 10));
+  EXPECT_EQ(ReadText(*file, 5999, 102), "x" + std::string(100, 'y') + "x");
+  EXPECT_EQ(mapping->data()[65'535], std::byte{'x'});
+  EXPECT_FALSE(mapping->faulted());
+}
+
+TEST_P(FileSystemTest, NextDataPassesOverZerosOnly) {
+  const auto file = CreateText(*fs_, At("a"), "");
+  EXPECT_OK(file->Allocate(256 << 10));
+  EXPECT_OK(WriteText(*file, 100'000, "one"));
+  EXPECT_OK(WriteText(*file, 100'010, "two"));
+  const auto mapping = Must(file->Map(256 << 10, true));
+  mapping->data()[180'000] = std::byte{'3'};
+  for (const bool synced : {false, true}) {
+    if (synced) EXPECT_OK(file->Sync());
+    EXPECT_EQ(file->NextData(100'001), 100'001u);
+    EXPECT_EQ(file->NextData(180'000), 180'000u);
+    for (std::uint64_t at = 0; at < 256 << 10;) {
+      const std::uint64_t next = file->NextData(at);
+      ASSERT_GE(next, at);
+      const std::string passed = ReadText(*file, at, std::min<std::uint64_t>(next, 256 << 10) - at);
+      EXPECT_EQ(passed.find_first_not_of('\0'), std::string::npos) << at << " to " << next;
+      at = next < 256 << 10 ? next + 1000 : next;
+    }
+  }
+  EXPECT_OK(file->ReleaseTail(200'000));
+  EXPECT_GE(file->NextData(204'800), 256u << 10) << "a hole to the end";
+  EXPECT_GE(file->NextData(1 << 30), 256u << 10);
+}
+
 TEST_P(FileSystemTest, WritesShowInEveryMapping) {
   const auto file = CreateText(*fs_, At("a"), "abcdef");
   const auto reading = Must(file->Map(6, false));

@@ -23,6 +23,7 @@ class MemoryMapping final : public Mapping {
   bool faulted() const override { return use_.inode().faults() != faults_before_; }
   void Populate(std::uint64_t, std::uint64_t) override {}
   void WillNeed(std::uint64_t, std::uint64_t) override {}
+  void Detach(std::uint64_t, std::uint64_t) override {}
   void AdviseRandom() override {}
   std::uint64_t ResidentBytes() const override { return size_; }
 
@@ -101,6 +102,11 @@ class MemoryFile final : public File {
         return StatusCode::kOk;
       });
     });
+  }
+
+  std::uint64_t NextData(std::uint64_t offset) override {
+    base::MutexLock lock(disk().mutex);
+    return inode().NextData(offset);
   }
 
   Result<std::uint64_t> DiskUsage() override {

@@ -32,6 +32,21 @@ std::size_t Inode::Read(std::uint64_t offset, std::span<std::byte> out) const {
   return count;
 }
 
+std::uint64_t Inode::NextData(std::uint64_t offset) const {
+  if (offset >= size_) return size_;
+  const std::uint64_t first = offset / kBlockBytes;
+  std::uint64_t block = first;
+  const std::uint64_t end = BlocksFor(size_);
+  // A mapping may have stored where there is no block.
+  const auto is_hole = [&](std::uint64_t at) {
+    return (at >= blocks_.size() || !blocks_[at]) &&
+           KernelIsZero(content_.data() + at * kBlockBytes, kBlockBytes);
+  };
+  while (block < end && is_hole(block)) ++block;
+  if (block == end) return size_;
+  return block == first ? offset : block * kBlockBytes;
+}
+
 std::vector<std::byte> Inode::Contents() const {
   std::vector<std::byte> bytes(base::RoundUp(size_, kBlockBytes));
   KernelCopy(bytes.data(), content_.data(), bytes.size());

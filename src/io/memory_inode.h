@@ -60,6 +60,9 @@ class Inode {
   std::uint64_t disk_bytes() const;
 
   std::size_t Read(std::uint64_t offset, std::span<std::byte> out) const;
+  // `offset`, if it is in a block that the disk has, or where the next such block begins; the size,
+  // or more, if there is none.
+  std::uint64_t NextData(std::uint64_t offset) const;
   // All of it; stores into mappings may go on meanwhile.
   std::vector<std::byte> Contents() const;
   // kNoSpace writes or, as on ext4, allocates what fits. kUnsupported: growth past the reserve

@@ -92,6 +92,13 @@ class PosixFile final : public File {
     return ErrnoStatus(errno, "release tail of", path_, Access::kChange);
   }
 
+  std::uint64_t NextData(std::uint64_t offset) override {
+    const off_t found = ::lseek(fd_.get(), static_cast<off_t>(offset), SEEK_DATA);
+    if (found >= 0) return static_cast<std::uint64_t>(found);
+    // Only a hole follows, or the end.
+    return errno == ENXIO ? UINT64_MAX : offset;
+  }
+
   Result<std::uint64_t> DiskUsage() override {
     FREYJA_ASSIGN_OR_RETURN(const struct stat info, Stat());
     return static_cast<std::uint64_t>(info.st_blocks) * kStatBlockBytes;

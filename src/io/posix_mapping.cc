@@ -48,6 +48,13 @@ class PosixMapping final : public Mapping {
     }
   }
 
+  void Detach(std::uint64_t begin, std::uint64_t end) override {
+    const std::uint64_t page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+    begin = begin / page * page;
+    end = std::min<std::uint64_t>(end, size_) / page * page;
+    if (begin < end) ::madvise(data_ + begin, end - begin, MADV_DONTNEED);
+  }
+
   void AdviseRandom() override {
     if (size_ > 0) ::madvise(data_, size_, MADV_RANDOM);
   }
