@@ -36,7 +36,7 @@ bench: ## Build and run freyja-bench; ARGS is passed to it
 	$(build) bench
 	@build/bench/bin/freyja-bench $(ARGS)
 
-goals: ## Measure all that FreyjaDB is to reach (hours, nothing beside it); ARGS="--only open memory"
+goals: ## Measure what FreyjaDB is to reach, for hours; ARGS="--only open memory"
 	@sh scripts/setup.sh build bench
 	$(configure) bench
 	$(build) bench --target freyja-bench

@@ -138,6 +138,7 @@ Status Log::SyncSegment(Segment& segment) noexcept {
   try {
     io::File& file = segment.file();
     const std::uint64_t end = segment.log_end.load();
+    // Whole pages of records are not stored to again.
     if (!sync_ahead_) segment.mapping().Detach(segment.synced_end, end);
     Status status = sync_ahead_ ? file.Sync() : file.SyncMapped(segment.mapping(), end);
     segment.synced_end = end;
