@@ -162,31 +162,49 @@ TEST_F(FullDiskRecoveryTest, AnOpenAfterACrashMakesTheRoomThatItNeeds) {
   EXPECT_EQ(Contents(*store_), model_);
 }
 
-// A read that goes wrong may be all that makes them look like no records.
-TEST_F(FullDiskRecoveryTest, BytesBehindTheLastRecordAreNotGivenUpForRoom) {
-  StartAnew(256 << 10);
-  Write("k", 50);
+// The reserve is there, and is not enough for the copies.
+TEST_F(FullDiskRecoveryTest, AnOpenThatNeedsMoreThanTheReserveMakesRoom) {
+  options_.reserve_bytes = 128 << 10;
+  StartAnew(2 << 20);
   testing::WaitUntilIdle(*store_);
   store_->maintenance().Stop();
-  std::filesystem::path path;
-  std::uint64_t end = 0;
-  for (const SegmentInfo& segment : store_->GetSegments()) {
-    if (segment.state != SegmentState::kActive) continue;
-    path = kPath / segment.file;
-    end = segment.file_bytes;
-  }
-  FillTheDisk();
+  Write("k", 5000);
+  LeaveFree(0);
   Kill();
-  EXPECT_OK(machine_.fs->Corrupt(path, end + 20'000, std::byte{1}));
-  const auto before = Must(machine_.fs->Contents(path));
-  machine_.fs->InjectFault({.operations = {Operation::kRename},
-                            .path_contains = "MANIFEST",
-                            .status = Status(StatusCode::kNoSpace, "injected"),
-                            .sticky = true});
   Reopen();
-  EXPECT_TRUE(store_->GetStats().read_only);
+  EXPECT_FALSE(store_->GetStats().read_only);
+  EXPECT_EQ(store_->GetStats().recovered_tail_records_copied, 5000u);
   EXPECT_EQ(Contents(*store_), model_);
-  EXPECT_EQ(Must(machine_.fs->Contents(path)), before);
+}
+
+// A read that goes wrong may be all that makes them look like no records.
+TEST_F(FullDiskRecoveryTest, BytesBehindTheLastRecordAreNotGivenUpForRoom) {
+  for (const std::uint64_t where : {0, 9, 20'000, 256 << 10}) {
+    StartAnew(256 << 10);
+    model_.clear();
+    Write("k", 50);
+    testing::WaitUntilIdle(*store_);
+    store_->maintenance().Stop();
+    std::filesystem::path path;
+    std::uint64_t at = 0;
+    for (const SegmentInfo& segment : store_->GetSegments()) {
+      if (segment.state != SegmentState::kActive) continue;
+      path = kPath / segment.file;
+      at = std::min<std::uint64_t>(segment.file_bytes + where, (256 << 10) - 1);
+    }
+    FillTheDisk();
+    Kill();
+    EXPECT_OK(machine_.fs->Corrupt(path, at, std::byte{1}));
+    const auto before = Must(machine_.fs->Contents(path));
+    machine_.fs->InjectFault({.operations = {Operation::kRename},
+                              .path_contains = "MANIFEST",
+                              .status = Status(StatusCode::kNoSpace, "injected"),
+                              .sticky = true});
+    Reopen();
+    EXPECT_TRUE(store_->GetStats().read_only);
+    EXPECT_EQ(Contents(*store_), model_);
+    EXPECT_EQ(Must(machine_.fs->Contents(path)), before) << where;
+  }
 }
 
 TEST_F(FullDiskRecoveryTest, TheSealedLogGetsNoHintFromTheSpaceOfTheReserve) {

@@ -1,6 +1,7 @@
 #include "engine/index.h"
 
 #include <bit>
+#include <cmath>
 #include <new>
 #include <string>
 
@@ -78,8 +79,8 @@ bool Index::Charge(std::uint64_t bytes) {
 }
 
 std::uint32_t Index::MaxDepth(std::uint64_t pages) {
-  // At most eight entries per page, where a uniform hash needs two to four.
-  return std::max(kFreeDepth, static_cast<std::uint32_t>(std::bit_width(pages) + 2));
+  // At most sixteen entries per page, where a uniform hash needs two to eight.
+  return std::max(kFreeDepth, static_cast<std::uint32_t>(std::bit_width(pages) + 3));
 }
 
 std::uint32_t Index::DepthLimit() const {
@@ -99,9 +100,21 @@ bool Index::CanSeparate(IndexPage& page) const {
          static_cast<std::uint32_t>(std::countl_zero(differ)) < DepthLimit();
 }
 
+// Were it the same for all, hashes being uniform, all pages would grow and split at about the same
+// number of keys: memory that they leave would have the wrong size for those that come, and a put
+// in that time would be the slower. So the limit falls from the first to the last 256th of the hash
+// space, evenly in its logarithm, by half: whatever the number of keys, pages are in all stages.
+std::uint32_t Index::MaxLines(std::uint64_t first_hash) const {
+  const double part = static_cast<double>(first_hash >> 56) / 256;
+  const double lines = options_.max_page_lines * std::exp2(-part);
+  return std::max(static_cast<std::uint32_t>(lines), options_.initial_page_lines);
+}
+
 bool Index::MakeRoom(std::uint64_t hash, IndexPage& page, Garbage& garbage) {
   std::uint32_t lines = LinesFor(page.live() + 1);
-  if (lines > options_.max_page_lines && CanSeparate(page)) return Split(hash, page, garbage);
+  if (lines > MaxLines(RangeFirst(hash, page.depth())) && CanSeparate(page)) {
+    return Split(hash, page, garbage);
+  }
   if (lines > kMaxPageLines) {
     if (page.lines() == kMaxPageLines && page.live() == page.used()) return false;
     lines = kMaxPageLines;

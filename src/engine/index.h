@@ -48,8 +48,9 @@ namespace freyja::engine {
 struct IndexOptions {
   // Size of an empty page, in [1, max_page_lines].
   std::uint32_t initial_page_lines = 16;
-  // A page that needs more lines splits, in [initial_page_lines, 65535]. Only
-  // pages whose keys can't be told apart by their top bits grow beyond it.
+  // A page that needs more lines than this, or in other parts of the hash space than
+  // down to half of this, splits; in [initial_page_lines, 65535]. Only pages whose keys
+  // can't be told apart by their top bits grow beyond it.
   std::uint32_t max_page_lines = 256;
   // Growth beyond this many bytes fails like a failed allocation; 0: no limit.
   std::uint64_t max_memory_bytes = 0;
@@ -176,8 +177,10 @@ class Index {
   static std::uint32_t MaxDepth(std::uint64_t pages);
 
   // How many lines a page should have in which so many keys are put at once; more than
-  // max_page_lines: it should be two pages.
+  // MaxLines: it should be two pages.
   std::uint32_t LinesToLoad(std::uint64_t keys) const;
+  // From how many lines on a page splits whose hashes begin at `first_hash`.
+  std::uint32_t MaxLines(std::uint64_t first_hash) const;
   const Options& options() const { return options_; }
 
   // Number of keys.

@@ -16,7 +16,6 @@ namespace {
 // So many records are sorted at once while they are in the processor's cache.
 constexpr std::uint64_t kPartRecords = 8192;
 constexpr std::uint32_t kMostPartBits = 10;
-constexpr std::size_t kBlockChunks = 32;
 
 }  // namespace
 
@@ -30,12 +29,7 @@ LoadedEntries::LoadedEntries(std::uint64_t records)
 LoadedEntries::Chunk& LoadedEntries::ChunkFor(std::size_t part) {
   Chunk* const last = parts_[part];
   if (last != nullptr && last->used < Chunk::kEntries) return *last;
-  if (chunks_left_ == 0) {
-    blocks_.push_back(std::make_unique_for_overwrite<std::byte[]>(kBlockChunks * sizeof(Chunk)));
-    chunks_left_ = kBlockChunks;
-  }
-  std::byte* const memory = blocks_.back().get() + --chunks_left_ * sizeof(Chunk);
-  Chunk* const chunk = new (memory) Chunk;
+  Chunk* const chunk = new (memory_.Allocate(sizeof(Chunk))) Chunk;
   chunk->previous = last;
   chunk->used = 0;
   parts_[part] = chunk;
@@ -70,6 +64,7 @@ class IndexBuilder {
         segments_(segments),
         threads_(threads),
         part_bits_(loaded_.front().part_bits_),
+        memory_(threads),
         winners_(loaded_.front().parts_.size()) {}
 
   Status Run();
@@ -106,12 +101,13 @@ class IndexBuilder {
     std::vector<Entry> entries;
     std::vector<std::size_t> starts;
   };
-  void FindWinnersOf(std::size_t part, Bench& bench, LiveCounts& live);
+  void FindWinnersOf(std::size_t part, Bench& bench, base::HugeArena& memory, LiveCounts& live);
   void CollectSorted(std::size_t part, Bench& bench) const;
   std::uint64_t BytesOf(Location location) const;
   void CountLive(const std::vector<LiveCounts>& live);
   void PlanParts(std::size_t first_part, std::size_t parts, std::uint32_t depth);
-  void PlanWithin(std::size_t part, std::size_t begin, std::size_t end, std::uint32_t depth);
+  void PlanWithin(std::size_t part, std::size_t begin, std::size_t end, std::uint64_t first_hash,
+                  std::uint32_t depth);
   Result<std::unique_ptr<IndexPage>> MakePage(const PlannedPage& planned) const;
 
   std::vector<LoadedEntries> loaded_;
@@ -119,8 +115,9 @@ class IndexBuilder {
   SegmentTable& segments_;
   const unsigned threads_;
   const std::uint32_t part_bits_;
-  std::vector<std::vector<Winner>> winners_;  // of each part, by hash
-  std::uint32_t deepest_ = 0;                 // that a page may be
+  std::vector<base::HugeArena> memory_;     // of the winners; one for each thread
+  std::vector<std::span<Winner>> winners_;  // of each part, by hash
+  std::uint32_t deepest_ = 0;               // that a page may be
   std::vector<PlannedPage> planned_;
 };
 
@@ -147,7 +144,7 @@ Status IndexBuilder::FindWinners() {
   const Status found = RunParallel(threads_, threads_, [&](std::size_t thread) -> Status {
     Bench bench;
     for (std::size_t i = next.fetch_add(1); i < winners_.size(); i = next.fetch_add(1)) {
-      FindWinnersOf(i, bench, live[thread]);
+      FindWinnersOf(i, bench, memory_[thread], live[thread]);
     }
     return Status::Ok();
   });
@@ -187,24 +184,26 @@ void IndexBuilder::CollectSorted(std::size_t part, Bench& bench) const {
   }
 }
 
-void IndexBuilder::FindWinnersOf(std::size_t part, Bench& bench, LiveCounts& live) {
+void IndexBuilder::FindWinnersOf(std::size_t part, Bench& bench, base::HugeArena& memory,
+                                 LiveCounts& live) {
   CollectSorted(part, bench);
   std::vector<Entry>& entries = bench.entries;
   const auto losers = std::ranges::unique(entries, [](const Entry& a, const Entry& b) {
     return a.hash_low == b.hash_low && a.hash_high == b.hash_high;
   });
   entries.erase(losers.begin(), losers.end());
-  std::vector<Winner>& winners = winners_[part];
-  winners.reserve(entries.size());
+  auto* const winners = reinterpret_cast<Winner*>(memory.Allocate(entries.size() * sizeof(Winner)));
+  std::size_t count = 0;
   for (const Entry& entry : entries) {
     const Location location(entry.location);
     if (location.is_none()) continue;
     // 128-bit hashes differ, so the keys do, even if the index's 64 bits are the same.
-    winners.push_back({.hash = entry.hash_low, .location = location});
+    new (winners + count++) Winner{.hash = entry.hash_low, .location = location};
     if (live.size() <= location.slot()) live.resize(location.slot() + 1);
     ++live[location.slot()].records;
     live[location.slot()].bytes += BytesOf(location);
   }
+  winners_[part] = {winners, count};
 }
 
 std::uint64_t IndexBuilder::BytesOf(Location location) const {
@@ -233,11 +232,14 @@ void IndexBuilder::CountLive(const std::vector<LiveCounts>& live) {
 
 // `parts` neighbouring parts are a range of hashes that share `depth` top bits.
 void IndexBuilder::PlanParts(std::size_t first_part, std::size_t parts, std::uint32_t depth) {
-  if (parts == 1) return PlanWithin(first_part, 0, winners_[first_part].size(), depth);
+  const std::uint64_t first_hash = part_bits_ == 0 ? 0 : first_part << (64 - part_bits_);
+  if (parts == 1) {
+    return PlanWithin(first_part, 0, winners_[first_part].size(), first_hash, depth);
+  }
   std::uint64_t keys = 0;
   for (std::size_t i = first_part; i < first_part + parts; ++i) keys += winners_[i].size();
   const std::uint32_t lines = index_.LinesToLoad(keys);
-  if (lines <= index_.options().max_page_lines) {
+  if (lines <= index_.MaxLines(first_hash)) {
     const std::size_t last_part = first_part + parts - 1;
     planned_.push_back({depth, lines, first_part, last_part, 0, winners_[last_part].size()});
     return;
@@ -247,14 +249,14 @@ void IndexBuilder::PlanParts(std::size_t first_part, std::size_t parts, std::uin
 }
 
 void IndexBuilder::PlanWithin(std::size_t part, std::size_t begin, std::size_t end,
-                              std::uint32_t depth) {
-  const std::vector<Winner>& winners = winners_[part];
+                              std::uint64_t first_hash, std::uint32_t depth) {
+  const std::span<const Winner> winners = winners_[part];
   const std::uint32_t lines = index_.LinesToLoad(end - begin);
   // Keys whose top bits are the same can't be told apart by splitting.
   const bool separable =
       begin != end && static_cast<std::uint32_t>(
                           std::countl_zero(winners[begin].hash ^ winners[end - 1].hash)) < deepest_;
-  if (lines <= index_.options().max_page_lines || !separable) {
+  if (lines <= index_.MaxLines(first_hash) || !separable) {
     planned_.push_back({depth, std::min(lines, kMaxPageLines), part, part, begin, end});
     return;
   }
@@ -264,15 +266,15 @@ void IndexBuilder::PlanWithin(std::size_t part, std::size_t begin, std::size_t e
                            winners.begin() + static_cast<std::ptrdiff_t>(end),
                            [&](const Winner& winner) { return (winner.hash & bit) == 0; });
   const auto split = static_cast<std::size_t>(middle - winners.begin());
-  PlanWithin(part, begin, split, depth + 1);
-  PlanWithin(part, split, end, depth + 1);
+  PlanWithin(part, begin, split, first_hash, depth + 1);
+  PlanWithin(part, split, end, first_hash | bit, depth + 1);
 }
 
 Result<std::unique_ptr<IndexPage>> IndexBuilder::MakePage(const PlannedPage& planned) const {
   auto page = IndexPage::Create(planned.lines, planned.depth);
   if (page == nullptr) return std::unexpected(Status(StatusCode::kOutOfMemory, "an index page"));
   for (std::size_t part = planned.first_part; part <= planned.last_part; ++part) {
-    const std::vector<Winner>& winners = winners_[part];
+    const std::span<const Winner> winners = winners_[part];
     const std::size_t begin = part == planned.first_part ? planned.begin : 0;
     const std::size_t end = part == planned.last_part ? planned.end : winners.size();
     for (std::size_t i = begin; i < end; ++i) {

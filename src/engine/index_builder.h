@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/huge_pages.h"
 #include "engine/index.h"
 #include "engine/segment_table.h"
 #include "format/hint.h"
@@ -36,7 +37,7 @@ class LoadedEntries {
     std::uint64_t sequence;
     std::uint64_t location;  // Location::raw(); none: a tombstone
   };
-  // Chunks are taken from larger blocks: a part grows without moving what it has.
+  // A part grows without moving what it has.
   struct Chunk {
     static constexpr std::size_t kEntries = 255;
     Chunk* previous;
@@ -47,8 +48,7 @@ class LoadedEntries {
 
   std::uint32_t part_bits_;
   std::vector<Chunk*> parts_;  // the last chunk of each
-  std::vector<std::unique_ptr<std::byte[]>> blocks_;
-  std::size_t chunks_left_ = 0;  // in the last block
+  base::HugeArena memory_;     // of the chunks
   // Of records too long for their location to say so.
   std::unordered_map<std::uint64_t, std::uint64_t> long_records_;
 };

@@ -1,18 +1,9 @@
 #include "engine/index_page.h"
 
 namespace freyja::engine {
-namespace {
-
-// Entries and slots lie behind the header in one allocation, aligned like it.
-template <class T>
-void* AllocateFor(std::size_t bytes) {
-  return ::operator new(bytes, std::align_val_t{alignof(T)}, std::nothrow);
-}
-
-}  // namespace
 
 std::unique_ptr<IndexPage> IndexPage::Create(std::uint32_t lines, std::uint32_t depth) {
-  void* const memory = AllocateFor<IndexPage>(BytesFor(lines));
+  void* const memory = IndexHeap::OfProcess().Allocate(BytesFor(lines));
   if (memory == nullptr) return nullptr;
   std::unique_ptr<IndexPage> page(new (memory) IndexPage(lines, depth));
   std::uninitialized_value_construct_n(page->slots(), page->slot_count());
@@ -68,7 +59,8 @@ bool IndexPage::InsertUnshared(std::uint64_t hash, std::uint64_t raw_location) {
 }
 
 std::unique_ptr<IndexDirectory> IndexDirectory::Create(std::uint32_t depth) {
-  void* const memory = AllocateFor<IndexDirectory>(BytesFor(depth));
+  void* const memory =
+      ::operator new(BytesFor(depth), std::align_val_t{alignof(IndexDirectory)}, std::nothrow);
   if (memory == nullptr) return nullptr;
   std::unique_ptr<IndexDirectory> directory(new (memory) IndexDirectory(depth));
   std::uninitialized_value_construct_n(directory->entries(), directory->size());

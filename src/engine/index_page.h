@@ -27,6 +27,7 @@
 
 #include "base/bytes.h"
 #include "engine/epoch.h"
+#include "engine/index_heap.h"
 #include "engine/location.h"
 
 namespace freyja::engine {
@@ -52,8 +53,11 @@ class alignas(64) IndexPage final : public Retired {
   // the hash's top bits all keys of the page share.
   static std::unique_ptr<IndexPage> Create(std::uint32_t lines, std::uint32_t depth);
   static std::size_t BytesFor(std::uint32_t lines) { return sizeof(IndexPage) + lines * 64ULL; }
-  static void operator delete(void* memory) {
-    ::operator delete(memory, std::align_val_t{alignof(IndexPage)});
+  // Back to the heap, which wants to know how long it is.
+  static void operator delete(IndexPage* page, std::destroying_delete_t) {
+    const std::size_t bytes = page->bytes();
+    page->~IndexPage();
+    IndexHeap::OfProcess().Free(page, bytes);
   }
 
   std::uint32_t lines() const { return lines_; }

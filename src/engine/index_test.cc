@@ -259,6 +259,31 @@ TEST_F(IndexTest, ChurnRebuildsPagesInsteadOfSplittingThem) {
   }
 }
 
+// With one limit for all, nearly all of them would split in one or two of these steps.
+TEST_F(IndexTest, PagesSplitAtDifferentTimes) {
+  Make({.initial_page_lines = 4, .max_page_lines = 32});
+  const auto pages = [&] {
+    double count = 0;
+    std::uint64_t hash = 0;
+    do {
+      hash = index_->VisitPage(hash, [&](const PageEntries&, std::uint64_t) { ++count; });
+    } while (++hash != 0);
+    return count;
+  };
+  std::uint64_t key = 0;
+  double before = 0;
+  for (double keys = 20'000; keys < 90'000; keys *= 1.1) {
+    for (; key < static_cast<std::uint64_t>(keys); ++key) Put(UniformHash(key), key);
+    const double now = pages();
+    if (before != 0) {
+      EXPECT_LT(now, 1.25 * before) << key << " keys";
+    }
+    before = now;
+    const auto bytes = static_cast<double>(index_->memory_bytes() - sizeof(Index));
+    EXPECT_LT(bytes, 24 * keys) << key << " keys";
+  }
+}
+
 TEST_F(IndexTest, MissingKeysAreRefutedAfterManyDeletions) {
   // Deleted slots must not end a probe early nor make it endless.
   Make({.initial_page_lines = 8, .max_page_lines = 8});

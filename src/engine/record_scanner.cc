@@ -46,10 +46,12 @@ Result<bool> RecordScanner::Next(ScannedRecord& out) {
 }
 
 Status RecordScanner::SkipZeros() {
-  // The end of a log segment, and most of one that nothing was written to, is a hole.
-  const std::uint64_t data = file_.NextData(offset_) / format::kRecordAlignment;
-  offset_ = std::max(offset_, std::min(end_, data * format::kRecordAlignment));
   while (offset_ < end_) {
+    if (Available().size() < format::kRecordAlignment) {
+      // The end of a log segment, and most of one that nothing was written to, is a hole.
+      const std::uint64_t data = file_.NextData(offset_) / format::kRecordAlignment;
+      offset_ = std::max(offset_, std::min(end_, data * format::kRecordAlignment));
+    }
     FREYJA_RETURN_IF_ERROR(Fill(format::kRecordAlignment));
     const auto bytes = Available();
     std::size_t at = 0;
@@ -64,8 +66,21 @@ Status RecordScanner::SkipZeros() {
   return Status::Ok();
 }
 
+// The search for a record looks at no words but those that can be the second of one.
+Status RecordScanner::NoteNonzero(std::uint64_t begin, std::uint64_t end) {
+  for (offset_ = begin; offset_ < std::min(end, end_); offset_ += format::kRecordAlignment) {
+    FREYJA_RETURN_IF_ERROR(Fill(format::kRecordAlignment));
+    const auto bytes = Available();
+    const auto word = bytes.first(std::min<std::size_t>(bytes.size(), format::kRecordAlignment));
+    if (std::ranges::all_of(word, [](std::byte byte) { return byte == std::byte{0}; })) continue;
+    nonzero_end_ = std::max(nonzero_end_, offset_ + word.size());
+  }
+  return Status::Ok();
+}
+
 Result<bool> RecordScanner::Resynchronise(ScannedRecord& out) {
   std::uint64_t candidate = offset_ + format::kRecordAlignment;
+  FREYJA_RETURN_IF_ERROR(NoteNonzero(offset_, candidate + format::kRecordAlignment));
   while (candidate + format::kMinRecordBytes <= end_) {
     // A record's second word, its number, is never zero: look for the next such place.
     offset_ = candidate + format::kRecordAlignment;
@@ -81,6 +96,7 @@ Result<bool> RecordScanner::Resynchronise(ScannedRecord& out) {
     }
     candidate += format::kRecordAlignment;
   }
+  FREYJA_RETURN_IF_ERROR(NoteNonzero(candidate, end_));
   return false;
 }
 

@@ -37,7 +37,8 @@ class RecordScanner {
   // After Next returned false: skips to the next record from the next 8-byte boundary on
   // that verifies. To tell a torn tail from damage; `false` if there is none.
   Result<bool> Resynchronise(ScannedRecord& out);
-  // End of the last 8-byte word that was not zero among those Resynchronise looked at.
+  // After Resynchronise returned false: the end of the last 8-byte word that is not zero behind
+  // where it began; 0 if all are.
   std::uint64_t nonzero_end() const { return nonzero_end_; }
 
  private:
@@ -46,6 +47,8 @@ class RecordScanner {
   // Moves to the next 8-byte word that is not zero, the current one included; the end of the
   // range if there is none.
   Status SkipZeros();
+  // Leaves the offset behind the range.
+  Status NoteNonzero(std::uint64_t begin, std::uint64_t end);
   std::span<const std::byte> Available() const;
 
   io::File& file_;

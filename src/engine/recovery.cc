@@ -414,7 +414,6 @@ void Recovery::GiveBackTails(const format::Manifest& manifest, const LogReplay& 
 }
 
 Status Recovery::SealLog(const format::Manifest& manifest, const LogReplay& replay) {
-  if (!parts_.reserve.whole()) GiveBackTails(manifest, replay);
   const std::uint64_t in_place_through =
       manifest.clean ? replay.last_sequence : std::min(replay.watermark, replay.last_sequence);
   std::vector<std::unique_ptr<SealedWriter>> copies;
@@ -422,6 +421,7 @@ Status Recovery::SealLog(const format::Manifest& manifest, const LogReplay& repl
     for (auto& copy : copies) copy->Abandon();
     copies.clear();
     recovered_.tail_records_copied = 0;
+    if (!parts_.reserve.whole()) GiveBackTails(manifest, replay);
     for (const ReplayedSegment& replayed : replay.segments) {
       if (replayed.last_sequence <= in_place_through) continue;
       FREYJA_RETURN_IF_ERROR(CopyRest(manifest, replayed, in_place_through, copies));
