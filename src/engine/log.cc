@@ -17,6 +17,9 @@ namespace {
 constexpr std::ptrdiff_t kMostFullSegments = 4;
 constexpr std::uint64_t kSequenceBlock = std::uint64_t{1} << 32;
 constexpr std::uint64_t kPopulatePiece = std::uint64_t{2} << 20;
+// Puts as fast as this fill a huge page many times between two syncs, each of which writes the
+// last one as a whole.
+constexpr std::uint64_t kHugePagesFrom = std::uint64_t{16} << 20;
 
 }  // namespace
 
@@ -137,10 +140,11 @@ std::vector<Segment*> Log::UnsyncedThrough(std::uint64_t sequence) {
 Status Log::SyncSegment(Segment& segment) noexcept {
   try {
     io::File& file = segment.file();
+    io::Mapping& mapping = *segment.log_mapping();
     const std::uint64_t end = segment.log_end.load();
     // Whole pages of records are not stored to again.
-    if (!sync_ahead_) segment.mapping().Detach(segment.synced_end, end);
-    Status status = sync_ahead_ ? file.Sync() : file.SyncMapped(segment.mapping(), end);
+    if (!sync_ahead_) mapping.Detach(segment.synced_end, end);
+    Status status = sync_ahead_ ? file.Sync() : file.SyncMapped(mapping, end);
     segment.synced_end = end;
     if (!status.ok()) {
       parts_.health.Poison(status);
@@ -150,7 +154,7 @@ Status Log::SyncSegment(Segment& segment) noexcept {
     // It may have failed, with no memory to say so.
     return parts_.health.PoisonWith(StatusCode::kIoError, [] { return "failed sync"; });
   }
-  if (!segment.mapping().faulted()) return Status::Ok();
+  if (!segment.log_mapping()->faulted()) return Status::Ok();
   return parts_.health.PoisonWith(
       StatusCode::kIoError, [&] { return segment.name() + ": a store into the mapping failed"; });
 }
@@ -190,8 +194,10 @@ Result<Segment*> Log::CreateSegment(std::uint64_t bytes, bool leave_roots_blocks
     if (leave_roots_blocks) FREYJA_RETURN_IF_ERROR(parts_.reserve.CheckRootsBlocksAreLeft());
     FREYJA_RETURN_IF_ERROR(file->Sync());
     FREYJA_RETURN_IF_ERROR(parts_.directory.Sync());
-    FREYJA_ASSIGN_OR_RETURN(auto mapping, file->Map(bytes, /*writable=*/true));
-    return std::make_unique<Segment>(identity, std::move(file), std::move(mapping));
+    FREYJA_ASSIGN_OR_RETURN(auto mapping, file->Map(bytes, /*writable=*/false));
+    FREYJA_ASSIGN_OR_RETURN(auto log_mapping, file->Map(bytes, /*writable=*/true));
+    return std::make_unique<Segment>(identity, std::move(file), std::move(mapping),
+                                     std::move(log_mapping));
   };
   auto made = make();
   if (!made) {
@@ -273,7 +279,11 @@ Log::Unpopulated Log::NextUnpopulated() {
     const std::uint64_t begin = std::max(append_end, segment->populated_end.load());
     if (begin < append_end + here) {
       segment->Pin();  // it may be sealed, compacted and retired meanwhile
-      return {segment, begin, std::min(kPopulatePiece, segment->limit() - begin)};
+      return {.segment = segment,
+              .mapping = segment->log_mapping(),
+              .huge = !sync_ahead_ && window_.bytes() >= kHugePagesFrom,
+              .begin = begin,
+              .bytes = std::min(kPopulatePiece, segment->limit() - begin)};
     }
     wanted -= here;
   }
@@ -285,7 +295,8 @@ void Log::PopulateAhead() {
   for (std::uint64_t done = 0; done < PopulateWindow::kMostBytes;) {
     const Unpopulated next = NextUnpopulated();
     if (next.segment == nullptr) return;
-    next.segment->mapping().Populate(next.begin, next.bytes);
+    next.mapping->AdviseHuge(next.huge);
+    next.mapping->Populate(next.begin, next.bytes);
     next.segment->populated_end.store(next.begin + next.bytes);
     next.segment->Unpin();
     done += next.bytes;
@@ -385,6 +396,7 @@ Status Log::Seal(Segment* segment) {
   if (!commit.ok()) return commit.status;
   segment->set_sealed(sealed);
   segment->mapping().AdviseRandom();
+  const std::shared_ptr<io::Mapping> unmapped_unlocked = segment->TakeLogMapping();
   // Last: from here on a compaction may take the segment and free it.
   base::MutexLock lock(mutex_);
   std::erase(entries_, segment);

@@ -124,9 +124,12 @@ class Log {
   // Gives the blocks behind the last record of every segment back, once no appends will follow.
   void ReleaseUnused() FREYJA_EXCLUDES(mutex_);
   Status Seal(Segment* segment);
-  // Where PopulateAhead goes on, pinned; null if there is nothing to do.
+  // Where PopulateAhead goes on, pinned; null if there is nothing to do. The segment may be sealed
+  // meanwhile, so the mapping is held apart.
   struct Unpopulated {
     Segment* segment = nullptr;
+    std::shared_ptr<io::Mapping> mapping = nullptr;
+    bool huge = false;
     std::uint64_t begin = 0;
     std::uint64_t bytes = 0;
   };

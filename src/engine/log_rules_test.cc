@@ -29,7 +29,7 @@ class LogRulesTest : public ::testing::Test {
     const std::size_t bytes = format::EncodedRecordBytes(record);
     Segment* const segment = Must(log.SegmentFor(bytes, false));
     format::EncodeRecord(record, format::RecordSeed(segment->seed(), log.append_offset()),
-                         {segment->base() + log.append_offset(), bytes});
+                         {segment->log_mapping()->data() + log.append_offset(), bytes});
     log.Appended(1, 0, bytes);
   }
 

@@ -204,7 +204,7 @@ TEST(SyncAheadTest, PagesBehindTheRecordsAreSyncedOnlyWhereEveryWriteIs) {
     store->segments().ForEach([&](Segment& segment) {
       if (segment.state() != SegmentState::kActive) return;
       path = segment.file().path();
-      segment.mapping().data()[segment.limit() - 1] = std::byte{1};
+      segment.log_mapping()->data()[segment.limit() - 1] = std::byte{1};
     });
     EXPECT_OK(store->Sync());
     const auto after = machine.AfterCrash(CrashOptions::Mode::kLoseAllUnsynced);

@@ -301,8 +301,13 @@ Status Recovery::MapInPlace(std::unique_ptr<io::File> file, const format::Segmen
   const format::SealedSegment& summary = loaded.summary;
   const std::uint64_t end =
       std::max<std::uint64_t>(summary.data_bytes, format::kSegmentHeaderBytes);
-  FREYJA_ASSIGN_OR_RETURN(auto mapping, file->Map(writable ? replayed.file_bytes : end, writable));
-  loaded.segment = std::make_unique<Segment>(identity, std::move(file), std::move(mapping));
+  FREYJA_ASSIGN_OR_RETURN(auto mapping, file->Map(writable ? replayed.file_bytes : end, false));
+  std::shared_ptr<io::Mapping> log_mapping;
+  if (writable) {
+    FREYJA_ASSIGN_OR_RETURN(log_mapping, file->Map(replayed.file_bytes, true));
+  }
+  loaded.segment = std::make_unique<Segment>(identity, std::move(file), std::move(mapping),
+                                             std::move(log_mapping));
   loaded.segment->log_end.store(end);
   loaded.segment->log_records.store(summary.record_count);
   loaded.segment->log_tombstones.store(summary.tombstone_count);

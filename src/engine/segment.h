@@ -1,4 +1,4 @@
-// One segment as the running store holds it: its file, its one mapping, its counters.
+// One segment as the running store holds it: its file, its mappings, its counters.
 #pragma once
 
 #include <atomic>
@@ -22,14 +22,16 @@ namespace freyja::engine {
 // `summary` is written by the writer's leader or by the sealer, see there.
 class Segment {
  public:
+  // `log_mapping`: as long as `mapping`, and writable, for one of the log.
   Segment(const format::SegmentIdentity& identity, std::unique_ptr<io::File> file,
-          std::unique_ptr<io::Mapping> mapping)
+          std::unique_ptr<io::Mapping> mapping, std::shared_ptr<io::Mapping> log_mapping = nullptr)
       : identity_(identity),
         seed_(identity.ChecksumSeed()),
         base_(mapping->data()),
         limit_(mapping->size()),
         file_(std::move(file)),
-        mapping_(std::move(mapping)) {}
+        mapping_(std::move(mapping)),
+        log_mapping_(std::move(log_mapping)) {}
   Segment(const Segment&) = delete;
   Segment& operator=(const Segment&) = delete;
 
@@ -40,11 +42,16 @@ class Segment {
     return format::RecordSeed(seed_, location.offset());
   }
   std::uint32_t slot() const { return slot_; }
-  std::byte* base() const { return base_; }
+  const std::byte* base() const { return base_; }
   // Reads and appends stay below this offset.
   std::uint64_t limit() const { return limit_; }
   io::File& file() const { return *file_; }
   io::Mapping& mapping() const { return *mapping_; }
+  // What records are appended through; not what they are read through, so that the one can be
+  // taken out of the page tables while the other is used. For those who know that the segment is
+  // not sealed yet; then it is taken away.
+  const std::shared_ptr<io::Mapping>& log_mapping() const { return log_mapping_; }
+  std::shared_ptr<io::Mapping> TakeLogMapping() { return std::move(log_mapping_); }
   std::string name() const { return format::DataFileName(identity_.id); }
 
   // Bytes from `offset` on, clamped to the end of the segment.
@@ -108,10 +115,11 @@ class Segment {
   const format::SegmentIdentity identity_;
   const std::uint32_t seed_;
   std::uint32_t slot_ = 0;  // constant once registered
-  std::byte* const base_;
+  const std::byte* const base_;
   const std::uint64_t limit_;
   const std::unique_ptr<io::File> file_;
   const std::unique_ptr<io::Mapping> mapping_;
+  std::shared_ptr<io::Mapping> log_mapping_;
   format::SealedSegment sealed_;
 
   // Counters on a line of their own: readers load the fields above on every get.

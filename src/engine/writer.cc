@@ -242,7 +242,7 @@ Status Writer::AppendRecords(const Request& request) {
     if (i == 0 && carries) record.watermark = watermark;
     const std::size_t bytes =
         format::EncodeRecord(record, format::RecordSeed(segment->seed(), offset),
-                             {segment->base() + offset, segment->limit() - offset});
+                             {segment->log_mapping()->data() + offset, segment->limit() - offset});
     pending_.push_back({.hash = operations[i].hash,
                         .key = operations[i].key,
                         .location = Location(segment->slot(), offset, bytes),
@@ -264,7 +264,7 @@ Status Writer::AppendRecords(const Request& request) {
 Status Writer::SyncAndPublish() {
   // A store into a page that could not be written was lost; the record is a hole.
   for (const Segment* segment : touched_) {
-    if (segment->mapping().faulted()) {
+    if (segment->log_mapping()->faulted()) {
       return parts_.health.PoisonWith(StatusCode::kIoError, [&] {
         return segment->name() + ": a store into the mapping failed";
       });

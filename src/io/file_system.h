@@ -56,6 +56,10 @@ class Mapping {
   // be synced and will hardly be stored to any more: writing a mapped page out costs the kernel an
   // interrupt of all cores that run the process. A hint, too.
   virtual void Detach(std::uint64_t begin, std::uint64_t end) = 0;
+  // Whether faults are to take 2 MiB of the file at a time, where the file system can do that:
+  // fewer faults and shorter ways to an address, but what is changed anywhere in them is synced as
+  // a whole. A hint, too; not at first.
+  virtual void AdviseHuge(bool huge) = 0;
   // Says that access will be random (no read-ahead).
   virtual void AdviseRandom() = 0;
   // How much of it is in memory now; all of it where that can't be told.

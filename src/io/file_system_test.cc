@@ -160,6 +160,8 @@ TEST_P(FileSystemTest, StoresIntoAMappingAreReadAtOnceAndSurviveTheFile) {
   mapping->Populate(0, 10'000);
   mapping->Populate(9'000, 1 << 20);
   mapping->Populate(1 << 20, 1);
+  mapping->AdviseHuge(true);
+  mapping->AdviseHuge(false);
   mapping->WillNeed(5000, 1);
   mapping->WillNeed(9'000, 1 << 20);
   mapping->WillNeed(1 << 20, 1);

@@ -24,6 +24,7 @@ class MemoryMapping final : public Mapping {
   void Populate(std::uint64_t, std::uint64_t) override {}
   void WillNeed(std::uint64_t, std::uint64_t) override {}
   void Detach(std::uint64_t, std::uint64_t) override {}
+  void AdviseHuge(bool) override {}
   void AdviseRandom() override {}
   std::uint64_t ResidentBytes() const override { return size_; }
 

@@ -55,6 +55,10 @@ class PosixMapping final : public Mapping {
     if (begin < end) ::madvise(data_ + begin, end - begin, MADV_DONTNEED);
   }
 
+  void AdviseHuge(bool huge) override {
+    if (size_ > 0) ::madvise(data_, size_, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+  }
+
   void AdviseRandom() override {
     if (size_ > 0) ::madvise(data_, size_, MADV_RANDOM);
   }

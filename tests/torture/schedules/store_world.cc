@@ -325,7 +325,7 @@ void StoreWorld::PlantAfterSwap(const std::vector<engine::Segment*>& were_sealed
   for (engine::Segment* segment : were_sealed) {
     if (segment->state() != SegmentState::kRetired) continue;
     if (plant_ == StorePlant::kReapAtOnce) {
-      std::memset(segment->base(), 0xDB, segment->limit());
+      std::memset(segment->mapping().data(), 0xDB, segment->limit());
     }
   }
   if (plant_ != StorePlant::kSwapsBlindly) return;
