@@ -154,7 +154,7 @@ Status Log::SyncSegment(Segment& segment) noexcept {
     // It may have failed, with no memory to say so.
     return parts_.health.PoisonWith(StatusCode::kIoError, [] { return "failed sync"; });
   }
-  if (!segment.log_mapping()->faulted()) return Status::Ok();
+  if (!segment.log_faulted()) return Status::Ok();
   return parts_.health.PoisonWith(
       StatusCode::kIoError, [&] { return segment.name() + ": a store into the mapping failed"; });
 }

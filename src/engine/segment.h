@@ -51,6 +51,8 @@ class Segment {
   // taken out of the page tables while the other is used. For those who know that the segment is
   // not sealed yet; then it is taken away.
   const std::shared_ptr<io::Mapping>& log_mapping() const { return log_mapping_; }
+  // What a reader met counts, too: what is stored there nobody could read.
+  bool log_faulted() const { return mapping_->faulted() || log_mapping_->faulted(); }
   std::shared_ptr<io::Mapping> TakeLogMapping() { return std::move(log_mapping_); }
   std::string name() const { return format::DataFileName(identity_.id); }
 

@@ -264,7 +264,7 @@ Status Writer::AppendRecords(const Request& request) {
 Status Writer::SyncAndPublish() {
   // A store into a page that could not be written was lost; the record is a hole.
   for (const Segment* segment : touched_) {
-    if (segment->log_mapping()->faulted()) {
+    if (segment->log_faulted()) {
       return parts_.health.PoisonWith(StatusCode::kIoError, [&] {
         return segment->name() + ": a store into the mapping failed";
       });
