@@ -16,6 +16,12 @@ constexpr bool IsOfOperatorNew(std::size_t bytes) {
   return !IndexHeap::kUsesRegions || bytes > IndexHeap::kMaxBytes;
 }
 
+// The number of the unit of a region at which a piece begins.
+std::uint32_t UnitOf(const std::byte* memory) {
+  const std::size_t offset = reinterpret_cast<std::uintptr_t>(memory) % IndexHeap::kRegionBytes;
+  return static_cast<std::uint32_t>(offset / IndexHeap::kUnitBytes);
+}
+
 std::byte* RegionOf(std::byte* memory) {
   return memory - reinterpret_cast<std::uintptr_t>(memory) % IndexHeap::kRegionBytes;
 }
@@ -115,7 +121,7 @@ void* IndexHeap::AllocateUnits(std::uint32_t units) {
   std::byte* const start = RegionOf(memory);
   if (run->units == kUnits - kOwnUnits) --empty_regions_;
   if (run->units > units) PutRun(memory + units * kUnitBytes, run->units - units);
-  const auto first = static_cast<std::uint32_t>((memory - start) / kUnitBytes);
+  const std::uint32_t first = UnitOf(memory);
   Mark(reinterpret_cast<Region*>(start)->taken, first, units, true);
   return memory;
 }
@@ -123,7 +129,7 @@ void* IndexHeap::AllocateUnits(std::uint32_t units) {
 void IndexHeap::FreeUnits(void* memory, std::uint32_t units) {
   std::byte* const start = RegionOf(static_cast<std::byte*>(memory));
   auto& taken = reinterpret_cast<Region*>(start)->taken;
-  auto first = static_cast<std::uint32_t>((static_cast<std::byte*>(memory) - start) / kUnitBytes);
+  std::uint32_t first = UnitOf(static_cast<std::byte*>(memory));
   Mark(taken, first, units, false);
   if (!IsTaken(taken, first - 1)) {
     const auto before = base::Load<std::uint32_t>(start + first * kUnitBytes - sizeof(Run::units));

@@ -36,6 +36,7 @@ class IndexHeap {
   static constexpr bool kUsesRegions = true;
 #endif
   static constexpr std::size_t kRegionBytes = base::kHugePageBytes;
+  static constexpr std::size_t kUnitBytes = 64;
   // Longer pieces come from operator new; pages are that long only if many keys share a hash.
   static constexpr std::size_t kMaxBytes = std::size_t{32} << 10;
 
@@ -56,7 +57,6 @@ class IndexHeap {
   std::size_t regions() const FREYJA_EXCLUDES(mutex_);
 
  private:
-  static constexpr std::size_t kUnitBytes = 64;
   static constexpr std::uint32_t kUnits = kRegionBytes / kUnitBytes;
   static constexpr std::size_t kExactBins = kMaxBytes / kUnitBytes;
   static constexpr std::size_t kManyRegions = 64;
