@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <optional>
 #include <string>
 #include <utility>
@@ -56,7 +57,8 @@ class PosixMapping final : public Mapping {
   }
 
   void AdviseHuge(bool huge) override {
-    if (size_ > 0) ::madvise(data_, size_, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    if (size_ == 0 || huge_.exchange(huge) == huge) return;
+    ::madvise(data_, size_, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
   }
 
   void AdviseRandom() override {
@@ -83,6 +85,7 @@ class PosixMapping final : public Mapping {
 
   std::optional<FaultGuard> guard_;  // absent only when nothing is mapped
   const bool writable_;
+  std::atomic<bool> huge_{false};  // as advised last: the call takes a lock of the whole process
 };
 
 }  // namespace
