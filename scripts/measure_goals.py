@@ -61,7 +61,7 @@ SMALL = {
     "growth": ["--keys", "1000,3000"],
 }
 SMALL_STEADY = ["--keys", "2000", "--segment-bytes", "65536", "--value-bytes", "1000",
-                "--warm-up", "1", "--seconds", "2"]
+                "--warm-up", "1", "--seconds", "2", "--slice-seconds", "0.2"]
 
 
 def arguments_of(part, options):
