@@ -20,7 +20,6 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CORES = os.cpu_count() or 1
-LIMITS = ("limit", "limit-growing")
 
 # The arguments of freyja-bench for each part.
 PARTS = {
@@ -267,7 +266,7 @@ def table_of(results):
         if part in results:
             lines(table, results)
         else:
-            table.rows.append((part, "not measured", "–", "–"))
+            table.beside(part, "not measured")
     return table
 
 
@@ -289,8 +288,7 @@ def main(arguments):
 
     failed = False
     for part in options.only:
-        command = [str(options.bench), *arguments_of(part, options),
-                   "--json"]
+        command = [str(options.bench), *arguments_of(part, options), "--json"]
         out = options.folder / f"{part}.json"
         print(f"{part}: freyja-bench {' '.join(command[1:])}", file=sys.stderr)
         out.unlink(missing_ok=True)

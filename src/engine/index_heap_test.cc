@@ -85,7 +85,7 @@ TEST(IndexHeapTest, RandomUseKeepsEveryPieceWhole) {
 
 // What is free side by side is one piece again, in whatever order it was freed.
 TEST(IndexHeapTest, FreeNeighboursAreJoined) {
-  if (!IndexHeap::kUsesRegions) GTEST_SKIP();
+  if (!IndexHeap::kUsesRegions) GTEST_SKIP() << "with a sanitizer there are no regions";
   std::mt19937_64 random(2);
   for (int round = 0; round < 20; ++round) {
     IndexHeap heap;
@@ -103,7 +103,7 @@ TEST(IndexHeapTest, FreeNeighboursAreJoined) {
 
 // Pages of an index grow all at about the same time, each into a longer piece.
 TEST(IndexHeapTest, PagesThatGrowInTurnLeaveLittleUnused) {
-  if (!IndexHeap::kUsesRegions) GTEST_SKIP();
+  if (!IndexHeap::kUsesRegions) GTEST_SKIP() << "with a sanitizer there are no regions";
   std::mt19937_64 random(3);
   IndexHeap heap;
   std::vector<std::pair<std::byte*, std::size_t>> pages;
