@@ -177,6 +177,24 @@ TEST_F(FullDiskRecoveryTest, AnOpenThatNeedsMoreThanTheReserveMakesRoom) {
   EXPECT_EQ(Contents(*store_), model_);
 }
 
+// Nor with what the log does not need.
+TEST_F(FullDiskRecoveryTest, AnOpenRemovesWhatAnEarlierOneLeftBeforeItGivesUp) {
+  options_.reserve_bytes = 128 << 10;
+  options_.recovery_threads = 3;
+  StartAnew(256 << 10);
+  testing::WaitUntilIdle(*store_);
+  store_->maintenance().Stop();
+  Write("k", 7000);
+  Kill();
+  EXPECT_OK(
+      Must(machine_.fs->Open(kPath / "60.hint", io::OpenMode::kCreateNew))->Allocate(2 << 20));
+  LeaveFree(0);
+  Reopen();
+  EXPECT_FALSE(store_->GetStats().read_only);
+  EXPECT_EQ(store_->GetStats().recovered_tail_records_copied, 7000u);
+  EXPECT_EQ(Contents(*store_), model_);
+}
+
 // A read that goes wrong may be all that makes them look like no records.
 TEST_F(FullDiskRecoveryTest, BytesBehindTheLastRecordAreNotGivenUpForRoom) {
   for (const std::uint64_t where : {0, 9, 20'000, 256 << 10}) {

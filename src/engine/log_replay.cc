@@ -1,9 +1,15 @@
 #include "engine/log_replay.h"
 
 #include <algorithm>
+#include <memory>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/status_macros.h"
+#include "engine/parallel.h"
+#include "engine/record_scanner.h"
 #include "engine/segment_summary.h"
 #include "format/segment_header.h"
 
@@ -11,89 +17,145 @@ namespace freyja::engine {
 
 namespace {
 
+struct Batch {
+  std::uint64_t first_sequence = 0;
+  std::uint64_t offset = 0;
+};
+
+// What one segment says by itself.
+struct ScannedSegment {
+  // Its records from the first of the file on, as long as their numbers follow one another. Whether
+  // they go on where the segment before ended is not known yet.
+  ReplayedSegment replayed;
+  std::optional<Batch> open_batch;  // the last of these records are of one that is not closed
+  bool ends_log = false;            // no later segment can go on behind them
+  std::uint64_t watermark = 0;      // the highest that a verifying record carries
+  std::uint64_t nonzero_end = 0;
+};
+
+struct OpenSegment {
+  format::SegmentIdentity identity;
+  std::unique_ptr<io::File> file;
+  std::uint64_t bytes = 0;
+};
+
+class SegmentScan {
+ public:
+  Result<ScannedSegment> Run(const format::LogSegment& listed, const OpenSegment& segment) {
+    scanned_.replayed = {
+        .listed = listed, .file_bytes = segment.bytes, .end = format::kSegmentHeaderBytes};
+    RecordScanner scanner(*segment.file, segment.identity.ChecksumSeed(),
+                          format::kSegmentHeaderBytes, segment.bytes);
+    ScannedRecord record;
+    for (;;) {
+      FREYJA_ASSIGN_OR_RETURN(bool found, scanner.Next(record));
+      if (!found) {
+        FREYJA_ASSIGN_OR_RETURN(found, scanner.Resynchronise(record));
+        if (!found) break;
+        scanned_.ends_log = true;  // records lie behind something that is none
+      }
+      Take(record);
+    }
+    // A batch lies in one segment: it can't go on in the next.
+    if (scanned_.open_batch) scanned_.ends_log = true;
+    scanned_.nonzero_end = std::max(scanner.nonzero_end(), last_end_);
+    return std::move(scanned_);
+  }
+
+ private:
+  void Take(const ScannedRecord& scanned) {
+    const format::Record& record = scanned.record;
+    ReplayedSegment& replayed = scanned_.replayed;
+    last_end_ = scanned.offset + scanned.bytes;
+    if (record.watermark) scanned_.watermark = std::max(scanned_.watermark, *record.watermark);
+    const bool first = replayed.last_sequence == 0;
+    if (!first && record.sequence != replayed.last_sequence + 1) scanned_.ends_log = true;
+    if (scanned_.open_batch && record.begins_batch) scanned_.ends_log = true;
+    if (scanned_.ends_log) return;
+    if (record.begins_batch) scanned_.open_batch = Batch{record.sequence, scanned.offset};
+    if (first) replayed.first_sequence = record.sequence;
+    replayed.last_sequence = record.sequence;
+    replayed.end = last_end_;
+    summary_.Add(scanned);
+    replayed.tombstone_count = summary_.summary().tombstone_count;
+    replayed.records_crc = summary_.summary().records_crc;
+    if (record.ends_batch) scanned_.open_batch.reset();
+  }
+
+  ScannedSegment scanned_;
+  std::uint64_t last_end_ = 0;  // of the last verifying record
+  SummaryBuilder summary_;      // of replayed
+};
+
 class Replayer {
  public:
   Replayer(Directory& directory, const format::Manifest& manifest)
-      : directory_(directory), manifest_(manifest), expected_(manifest.log_first_sequence) {
-    replay_.last_sequence = expected_ - 1;
+      : directory_(directory), manifest_(manifest) {
+    replay_.last_sequence = manifest.log_first_sequence - 1;
     replay_.watermark = manifest.watermark;
   }
 
-  Result<LogReplay> Run() {
-    for (const format::LogSegment& listed : manifest_.log) FREYJA_RETURN_IF_ERROR(Scan(listed));
+  Result<LogReplay> Run(unsigned threads) {
+    FREYJA_ASSIGN_OR_RETURN(const std::vector<OpenSegment> open, OpenAll());
+    std::uint64_t longest = 0;
+    for (const OpenSegment& segment : open) longest = std::max(longest, segment.bytes);
+    std::vector<ScannedSegment> scanned(open.size());
+    const auto scan = [&](std::size_t i) -> Status {
+      FREYJA_ASSIGN_OR_RETURN(scanned[i], SegmentScan().Run(manifest_.log[i], open[i]));
+      return Status::Ok();
+    };
+    FREYJA_RETURN_IF_ERROR(RunParallel(open.size(), ThreadsToRead(longest, threads), scan));
+    for (const ScannedSegment& segment : scanned) Append(segment);
     CutOpenBatch();
     const std::uint64_t proven = manifest_.clean
                                      ? std::max(replay_.watermark, manifest_.clean_last_sequence)
                                      : replay_.watermark;
     if (replay_.last_sequence < proven) return std::unexpected(Corruption(proven));
     // Whatever verifies behind the end of a clean log, next or not, was written later.
-    if (manifest_.clean && (stopped_ || replay_.last_sequence > manifest_.clean_last_sequence)) {
+    if (manifest_.clean && (ended_ || replay_.last_sequence > manifest_.clean_last_sequence)) {
       return std::unexpected(Status(StatusCode::kCorruption,
                                     "MANIFEST: says the store was closed after record " +
                                         std::to_string(manifest_.clean_last_sequence) +
                                         ", but the log goes on: an older MANIFEST was put back"));
     }
-    for (const Tail& tail : tails_) {
-      ReplayedSegment& segment = replay_.segments[tail.segment];
-      segment.discarded_bytes = tail.nonzero_end - std::min(tail.nonzero_end, segment.end);
+    for (std::size_t i = 0; i < scanned.size(); ++i) {
+      ReplayedSegment& segment = replay_.segments[i];
+      segment.discarded_bytes =
+          scanned[i].nonzero_end - std::min(scanned[i].nonzero_end, segment.end);
       replay_.discarded_bytes += segment.discarded_bytes;
     }
     return std::move(replay_);
   }
 
  private:
-  struct Tail {
-    std::size_t segment = 0;
-    std::uint64_t nonzero_end = 0;
-  };
-
-  Status Scan(const format::LogSegment& listed) {
-    const format::SegmentIdentity identity{
-        .store = manifest_.store, .id = listed.id, .nonce = listed.nonce};
-    FREYJA_ASSIGN_OR_RETURN(const auto file,
-                            OpenDataFile(directory_, identity, manifest_.generation,
-                                         /*writable=*/false));
-    FREYJA_ASSIGN_OR_RETURN(const std::uint64_t size, file->Size());
-    replay_.segments.push_back(
-        {.listed = listed, .file_bytes = size, .end = format::kSegmentHeaderBytes});
-    summary_ = {};
-    RecordScanner scanner(*file, identity.ChecksumSeed(), format::kSegmentHeaderBytes, size);
-    ScannedRecord scanned;
-    for (;;) {
-      FREYJA_ASSIGN_OR_RETURN(bool found, scanner.Next(scanned));
-      if (!found) {
-        FREYJA_ASSIGN_OR_RETURN(found, scanner.Resynchronise(scanned));
-        if (!found) break;
-        stopped_ = true;  // records lie behind something that is none
-      }
-      Take(scanned);
+  Result<std::vector<OpenSegment>> OpenAll() {
+    std::vector<OpenSegment> open;
+    for (const format::LogSegment& listed : manifest_.log) {
+      OpenSegment segment;
+      segment.identity = {.store = manifest_.store, .id = listed.id, .nonce = listed.nonce};
+      FREYJA_ASSIGN_OR_RETURN(segment.file, OpenDataFile(directory_, segment.identity,
+                                                         manifest_.generation, /*writable=*/false));
+      FREYJA_ASSIGN_OR_RETURN(segment.bytes, segment.file->Size());
+      open.push_back(std::move(segment));
     }
-    // A batch lies in one segment: it can't go on in the next.
-    if (open_batch_) stopped_ = true;
-    tails_.push_back({replay_.segments.size() - 1, std::max(scanner.nonzero_end(), last_end_)});
-    last_end_ = 0;
-    return Status::Ok();
+    return open;
   }
 
-  void Take(const ScannedRecord& scanned) {
-    const format::Record& record = scanned.record;
-    last_end_ = scanned.offset + scanned.bytes;
-    if (record.watermark) replay_.watermark = std::max(replay_.watermark, *record.watermark);
-    if (record.sequence != expected_) stopped_ = true;
-    if (open_batch_ && record.begins_batch) stopped_ = true;
-    if (stopped_) return;
-    ReplayedSegment& segment = replay_.segments.back();
-    if (record.begins_batch) {
-      open_batch_ = Batch{expected_, scanned.offset};
+  void Append(const ScannedSegment& scanned) {
+    const ReplayedSegment& replayed = scanned.replayed;
+    const bool has_records = replayed.last_sequence != 0;
+    if (has_records && replayed.first_sequence != replay_.last_sequence + 1) ended_ = true;
+    replay_.watermark = std::max(replay_.watermark, scanned.watermark);
+    if (ended_) {
+      replay_.segments.push_back({.listed = replayed.listed,
+                                  .file_bytes = replayed.file_bytes,
+                                  .end = format::kSegmentHeaderBytes});
+      return;
     }
-    if (segment.last_sequence == 0) segment.first_sequence = expected_;
-    segment.last_sequence = expected_;
-    segment.end = last_end_;
-    replay_.last_sequence = expected_++;
-    summary_.Add(scanned);
-    segment.tombstone_count = summary_.summary().tombstone_count;
-    segment.records_crc = summary_.summary().records_crc;
-    if (record.ends_batch) open_batch_.reset();
+    replay_.segments.push_back(replayed);
+    if (has_records) replay_.last_sequence = replayed.last_sequence;
+    open_batch_ = scanned.open_batch;
+    ended_ = scanned.ends_log;
   }
 
   void CutOpenBatch() {
@@ -123,26 +185,24 @@ class Replayer {
                       " had been made durable; run 'freyja check' on the directory");
   }
 
-  struct Batch {
-    std::uint64_t first_sequence = 0;
-    std::uint64_t offset = 0;
-  };
-
   Directory& directory_;
   const format::Manifest& manifest_;
   LogReplay replay_;
-  std::uint64_t expected_;
-  bool stopped_ = false;
-  std::optional<Batch> open_batch_;
-  std::vector<Tail> tails_;
-  std::uint64_t last_end_ = 0;  // of the last verifying record of the current segment
-  SummaryBuilder summary_;      // of its valid ones
+  std::optional<Batch> open_batch_;  // at its end
+  bool ended_ = false;               // nothing behind it is valid
 };
 
 }  // namespace
 
-Result<LogReplay> ReplayLog(Directory& directory, const format::Manifest& manifest) {
-  return Replayer(directory, manifest).Run();
+unsigned ThreadsToRead(std::uint64_t longest_file_bytes, unsigned threads) {
+  constexpr std::uint64_t kMostBytes = std::uint64_t{512} << 20;  // 8 segments of the default size
+  const std::uint64_t at_once = kMostBytes / std::max<std::uint64_t>(longest_file_bytes, 1);
+  return static_cast<unsigned>(std::clamp<std::uint64_t>(at_once, 1, threads));
+}
+
+Result<LogReplay> ReplayLog(Directory& directory, const format::Manifest& manifest,
+                            unsigned threads) {
+  return Replayer(directory, manifest).Run(threads);
 }
 
 }  // namespace freyja::engine

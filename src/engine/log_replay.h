@@ -24,6 +24,7 @@ struct ReplayedSegment {
   // Of the valid records, unless a batch was cut.
   std::uint64_t tombstone_count = 0;
   std::uint32_t records_crc = 0;
+  friend bool operator==(const ReplayedSegment&, const ReplayedSegment&) = default;
 };
 
 // The steps of the replay:
@@ -39,9 +40,16 @@ struct LogReplay {
   std::uint64_t last_sequence = 0;        // of the last valid record
   std::uint64_t watermark = 0;
   std::uint64_t discarded_bytes = 0;  // not zero and behind the last valid record
+  friend bool operator==(const LogReplay&, const LogReplay&) = default;
 };
 
-// kCorruption names the file and the offset of the hole.
-Result<LogReplay> ReplayLog(Directory& directory, const format::Manifest& manifest);
+// On how many of `threads` log segments are read at once: whoever reads holds a whole record, which
+// may be as long as its file.
+unsigned ThreadsToRead(std::uint64_t longest_file_bytes, unsigned threads);
+
+// Reads segments on up to `threads` threads, see above. kCorruption names the file and the offset
+// of the hole.
+Result<LogReplay> ReplayLog(Directory& directory, const format::Manifest& manifest,
+                            unsigned threads);
 
 }  // namespace freyja::engine

@@ -70,7 +70,11 @@ class LogReplayTest : public ::testing::Test {
     offset_ += count;
   }
 
-  Result<LogReplay> Replay() { return ReplayLog(directory_, manifest_); }
+  Result<LogReplay> Replay() {
+    auto replay = ReplayLog(directory_, manifest_, /*threads=*/1);
+    EXPECT_EQ(ReplayLog(directory_, manifest_, /*threads=*/3), replay);
+    return replay;
+  }
   LogReplay MustReplay() { return Must(Replay()); }
   void ExpectCorruptionAt(const std::string& where) {
     const auto replay = Replay();
@@ -94,6 +98,14 @@ class LogReplayTest : public ::testing::Test {
 std::string At(int segment, std::uint64_t records) {
   return std::to_string(segment) + ".data: offset " +
          std::to_string(kHeader + records * kRecordBytes);
+}
+
+TEST(ThreadsToReadTest, LongSegmentsAreReadByFewer) {
+  EXPECT_EQ(ThreadsToRead(0, 8), 8u);
+  EXPECT_EQ(ThreadsToRead(64 << 20, 8), 8u);
+  EXPECT_EQ(ThreadsToRead(128 << 20, 8), 4u);
+  EXPECT_EQ(ThreadsToRead(std::uint64_t{1} << 32, 8), 1u);
+  EXPECT_EQ(ThreadsToRead(1, 1), 1u);
 }
 
 TEST_F(LogReplayTest, AnEmptyLogEndsBeforeItsFirstNumber) {
@@ -193,6 +205,49 @@ TEST_F(LogReplayTest, ALostTailThatHadBeenDurableIsRefused) {
   Segment();
   Records(4, 5);
   manifest_.watermark = 3;
+  ExpectCorruptionAt(At(1, 2));
+}
+
+TEST_F(LogReplayTest, ASegmentWithoutRecordsBetweenOthersIsNoHole) {
+  Segment();
+  Records(1, 2);
+  Segment();
+  Segment();
+  Records(3, 4);
+  EXPECT_EQ(MustReplay().last_sequence, 4u);
+}
+
+TEST_F(LogReplayTest, NothingIsTakenBehindASegmentThatDoesNotGoOn) {
+  Segment();
+  Records(1, 2);
+  Segment();
+  Records(5, 6);
+  Segment();
+  Records(3, 4);
+  const LogReplay replay = MustReplay();
+  EXPECT_EQ(replay.last_sequence, 2u);
+  EXPECT_EQ(replay.discarded_bytes, 4 * kRecordBytes);
+}
+
+TEST_F(LogReplayTest, NothingIsTakenBehindASegmentThatBeginsWithGarbage) {
+  Segment();
+  Records(1, 2);
+  Segment();
+  Bytes(32, 0xCD);
+  Records(3, 4);
+  Segment();
+  Records(3, 4);
+  const LogReplay replay = MustReplay();
+  EXPECT_EQ(replay.last_sequence, 2u);
+  EXPECT_EQ(replay.segments.at(1).end, kHeader);
+  EXPECT_EQ(replay.discarded_bytes, 5 * kRecordBytes);
+}
+
+TEST_F(LogReplayTest, AWatermarkInASegmentThatDoesNotGoOnProvesThatRecordsAreMissing) {
+  Segment();
+  Records(1, 2);
+  Segment();
+  Record(4, {.watermark = 3});
   ExpectCorruptionAt(At(1, 2));
 }
 

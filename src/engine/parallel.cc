@@ -5,6 +5,7 @@
 #include <new>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/mutex.h"
@@ -27,11 +28,11 @@ Status RunParallel(std::size_t count, unsigned threads,
       try {
         status = body(i);
       } catch (const std::bad_alloc&) {
-        status = Status(StatusCode::kOutOfMemory, "not enough memory");
+        status = Status(StatusCode::kOutOfMemory, "out of memory");  // so short: not allocated
       }
       if (status.ok()) continue;
       base::MutexLock lock(shared.mutex);
-      if (shared.first_error.ok()) shared.first_error = status;
+      if (shared.first_error.ok()) shared.first_error = std::move(status);
       shared.failed.store(true);
     }
   };

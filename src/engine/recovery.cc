@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -62,7 +63,8 @@ Result<Recovered> Recovery::Run() {
   const format::Manifest found = parts_.manifest.Current();
   FREYJA_RETURN_IF_ERROR(CheckUnlisted(found));
   if (!parts_.read_only) FREYJA_RETURN_IF_ERROR(MakeManifestDurable());
-  FREYJA_ASSIGN_OR_RETURN(const LogReplay replay, ReplayLog(parts_.directory, found));
+  FREYJA_ASSIGN_OR_RETURN(const LogReplay replay,
+                          ReplayLog(parts_.directory, found, parts_.threads));
   if (found.clean) {
     auto image = ReadIndexImage(parts_.directory, found, replay, parts_.threads);
     if (image) {
@@ -73,7 +75,7 @@ Result<Recovered> Recovery::Run() {
   }
   if (!image_) {
     const std::uint64_t records = CountRecords(found, replay);
-    for (unsigned i = 0; i <= parts_.threads; ++i) loaded_.emplace_back(records);
+    for (unsigned i = 0; i < parts_.threads; ++i) loaded_.emplace_back(records);
   }
   FREYJA_RETURN_IF_ERROR(LoadSealed(found));
   recovered_.last_sequence = replay.last_sequence;
@@ -173,16 +175,15 @@ Status Recovery::ClearCleanMark() {
 
 // --- Sealed segments ------------------------------------------------------------------
 
-Result<Segment*> Recovery::Register(std::unique_ptr<Segment> segment,
-                                    const std::vector<format::HintEntry>& entries,
-                                    std::size_t list) {
+Result<Segment*> Recovery::Register(std::unique_ptr<Segment> segment) {
   FREYJA_ASSIGN_OR_RETURN(Segment* const registered, parts_.segments.Register(std::move(segment)));
-  if (image_) {
-    imaged_.push_back(registered);
-  } else {
-    loaded_[list].Add(*registered, entries);
-  }
+  if (image_) imaged_.push_back(registered);
   return registered;
+}
+
+void Recovery::AddEntries(const Segment& segment, const std::vector<format::HintEntry>& entries,
+                          std::size_t thread) {
+  if (!image_) loaded_[thread].Add(segment, entries);
 }
 
 Status Recovery::LoadEntries(const format::Manifest& manifest, Segment& segment,
@@ -215,26 +216,37 @@ Result<std::unique_ptr<Segment>> Recovery::MapListed(const format::Manifest& man
 }
 
 Status Recovery::LoadSealedSegment(const format::Manifest& manifest,
-                                   const format::SealedSegment& sealed, std::size_t list,
+                                   const format::SealedSegment& sealed, std::size_t thread,
                                    HintBuffers& buffers) {
-  FREYJA_ASSIGN_OR_RETURN(auto segment, MapListed(manifest, sealed));
-  FREYJA_RETURN_IF_ERROR(LoadEntries(manifest, *segment, buffers));
-  return StatusOf(Register(std::move(segment), buffers.entries, list));
+  FREYJA_ASSIGN_OR_RETURN(auto mapped, MapListed(manifest, sealed));
+  FREYJA_RETURN_IF_ERROR(LoadEntries(manifest, *mapped, buffers));
+  FREYJA_ASSIGN_OR_RETURN(const Segment* const segment, Register(std::move(mapped)));
+  AddEntries(*segment, buffers.entries, thread);
+  return Status::Ok();
 }
 
 Status Recovery::LoadSealed(const format::Manifest& manifest) {
   if (image_) {
     for (const format::SealedSegment& sealed : manifest.sealed) {
       FREYJA_ASSIGN_OR_RETURN(auto segment, MapListed(manifest, sealed));
-      FREYJA_RETURN_IF_ERROR(StatusOf(Register(std::move(segment), {}, 0)));
+      FREYJA_RETURN_IF_ERROR(StatusOf(Register(std::move(segment))));
     }
     return Status::Ok();
   }
-  const unsigned threads = parts_.threads;
-  return RunParallel(threads, threads, [&](std::size_t thread) -> Status {
+  return ForEachByThread(manifest.sealed.size(),
+                         [&](std::size_t i, std::size_t thread, HintBuffers& buffers) {
+                           return LoadSealedSegment(manifest, manifest.sealed[i], thread, buffers);
+                         });
+}
+
+Status Recovery::ForEachByThread(
+    std::size_t count,
+    const std::function<Status(std::size_t, std::size_t, HintBuffers&)>& body) const {
+  const std::size_t threads = std::min<std::size_t>(parts_.threads, count);
+  return RunParallel(threads, parts_.threads, [&](std::size_t thread) -> Status {
     HintBuffers buffers;
-    for (std::size_t i = thread; i < manifest.sealed.size(); i += threads) {
-      FREYJA_RETURN_IF_ERROR(LoadSealedSegment(manifest, manifest.sealed[i], thread, buffers));
+    for (std::size_t i = thread; i < count; i += threads) {
+      FREYJA_RETURN_IF_ERROR(body(i, thread, buffers));
     }
     return Status::Ok();
   });
@@ -318,7 +330,9 @@ Status Recovery::MapInPlace(std::unique_ptr<io::File> file, const format::Segmen
 }
 
 Result<Segment*> Recovery::RegisterInPlace(InPlace loaded) {
-  return Register(std::move(loaded.segment), loaded.entries, parts_.threads);
+  FREYJA_ASSIGN_OR_RETURN(Segment* const segment, Register(std::move(loaded.segment)));
+  AddEntries(*segment, loaded.entries, 0);
+  return segment;
 }
 
 // Takes the log's blocks again, which the close gave back; false if not all are to be had.
@@ -361,8 +375,7 @@ Status Recovery::ContinueLog(const format::Manifest& manifest, const LogReplay& 
 }
 
 Status Recovery::CopyRest(const format::Manifest& manifest, const ReplayedSegment& replayed,
-                          std::uint64_t after_sequence,
-                          std::vector<std::unique_ptr<SealedWriter>>& copies) {
+                          std::uint64_t after_sequence, Copies& copies) {
   const auto identity = IdentityOf(manifest, replayed.listed.id, replayed.listed.nonce);
   FREYJA_ASSIGN_OR_RETURN(const auto file, OpenDataFile(parts_.directory, identity,
                                                         manifest.generation, /*writable=*/false));
@@ -386,20 +399,40 @@ Status Recovery::CopyRest(const format::Manifest& manifest, const ReplayedSegmen
     }
     FREYJA_ASSIGN_OR_RETURN([[maybe_unused]] const std::uint64_t offset,
                             copies.back()->Append(scanned.record));
-    ++recovered_.tail_records_copied;
   }
   return Status::Ok();
 }
 
-Status Recovery::FinishCopies(std::vector<std::unique_ptr<SealedWriter>>& copies) {
-  for (auto& copy : copies) {
-    FREYJA_RETURN_IF_ERROR(copy->SealData());
-    FREYJA_RETURN_IF_ERROR(copy->Verify());
+unsigned Recovery::ThreadsToReadLog(const LogReplay& replay) const {
+  std::uint64_t longest = 0;
+  for (const ReplayedSegment& replayed : replay.segments) {
+    longest = std::max(longest, replayed.end);
   }
-  for (auto& copy : copies) {
-    if (!MayWriteHints()) break;
-    const Status hint = copy->SealHint();
-    static_cast<void>(hint);  // the records are scanned instead
+  return ThreadsToRead(longest, parts_.threads);
+}
+
+Status Recovery::CopyLog(const format::Manifest& manifest, const LogReplay& replay,
+                         std::uint64_t after_sequence, Copies& copies) {
+  std::vector<Copies> of_segment(replay.segments.size());
+  const auto copy = [&](std::size_t i) -> Status {
+    if (replay.segments[i].last_sequence <= after_sequence) return Status::Ok();
+    FREYJA_RETURN_IF_ERROR(CopyRest(manifest, replay.segments[i], after_sequence, of_segment[i]));
+    for (auto& writer : of_segment[i]) {
+      FREYJA_RETURN_IF_ERROR(writer->SealData());
+      FREYJA_RETURN_IF_ERROR(writer->Verify());
+    }
+    return Status::Ok();
+  };
+  const Status copied = RunParallel(of_segment.size(), ThreadsToReadLog(replay), copy);
+  for (Copies& some : of_segment) std::ranges::move(some, std::back_inserter(copies));
+  FREYJA_RETURN_IF_ERROR(copied);
+  if (MayWriteHints()) {
+    const auto seal_hint = [&](std::size_t i) -> Status {
+      const Status hint = copies[i]->SealHint();
+      static_cast<void>(hint);  // the records are scanned instead
+      return Status::Ok();
+    };
+    FREYJA_RETURN_IF_ERROR(RunParallel(copies.size(), parts_.threads, seal_hint));
   }
   return parts_.directory.Sync();
 }
@@ -421,36 +454,28 @@ void Recovery::GiveBackTails(const format::Manifest& manifest, const LogReplay& 
 Status Recovery::SealLog(const format::Manifest& manifest, const LogReplay& replay) {
   const std::uint64_t in_place_through =
       manifest.clean ? replay.last_sequence : std::min(replay.watermark, replay.last_sequence);
-  std::vector<std::unique_ptr<SealedWriter>> copies;
-  const auto copy_all = [&]() -> Status {
+  Copies copies;
+  const auto abandon = [&] {
     for (auto& copy : copies) copy->Abandon();
     copies.clear();
-    recovered_.tail_records_copied = 0;
-    if (!parts_.reserve.whole()) GiveBackTails(manifest, replay);
-    for (const ReplayedSegment& replayed : replay.segments) {
-      if (replayed.last_sequence <= in_place_through) continue;
-      FREYJA_RETURN_IF_ERROR(CopyRest(manifest, replayed, in_place_through, copies));
-    }
-    return FinishCopies(copies);
   };
-  const Status copied = parts_.reserve.RunWith(copy_all);
+  const Status copied = parts_.reserve.RunWith([&] {
+    abandon();
+    if (!parts_.reserve.whole()) {
+      DeleteUnlisted();  // what a crash during an earlier attempt left
+      GiveBackTails(manifest, replay);
+    }
+    return CopyLog(manifest, replay, in_place_through, copies);
+  });
   if (!copied.ok()) {
-    for (auto& copy : copies) copy->Abandon();
+    abandon();
     return copied;
   }
 
   std::vector<InPlace> kept;
-  for (const ReplayedSegment& replayed : replay.segments) {
-    if (replayed.last_sequence == 0 || replayed.first_sequence > in_place_through) continue;
-    FREYJA_ASSIGN_OR_RETURN(
-        auto loaded, LoadLogSegment(manifest, replayed, in_place_through, /*writable=*/false));
-    kept.push_back(std::move(loaded));
-  }
-  for (const InPlace& segment : kept) {
-    if (!MayWriteHints()) break;
-    const Status hint =
-        WriteHint(parts_.directory, HintHeaderOf(manifest.store, segment.summary), segment.entries);
-    static_cast<void>(hint);  // the next open scans
+  if (Status loaded = LoadKept(manifest, replay, in_place_through, kept); !loaded.ok()) {
+    abandon();
+    return loaded;
   }
 
   std::uint64_t last = 0;
@@ -467,28 +492,62 @@ Status Recovery::SealLog(const format::Manifest& manifest, const LogReplay& repl
       parts_.reserve);
   if (!commit.ok()) {
     // After an unknown outcome the copies may be listed.
-    for (auto& copy : copies) {
-      if (commit.outcome == ManifestStore::Outcome::kRefused) copy->Abandon();
-    }
+    if (commit.outcome == ManifestStore::Outcome::kRefused) abandon();
     return commit.status;
   }
   recovered_.last_sequence = last;
   recovered_.durable_sequence = last;
+  for (const auto& copy : copies) recovered_.tail_records_copied += copy->sealed().record_count;
+  return RegisterSealedLog(manifest, std::move(kept), copies);
+}
 
-  for (InPlace& segment : kept) {
-    segment.segment->set_sealed(segment.summary);
-    segment.segment->set_state(SegmentState::kSealed);
-    const Status released = segment.segment->file().ReleaseTail(segment.summary.data_bytes);
+// The durable beginnings of the log's segments, and hints for them.
+Status Recovery::LoadKept(const format::Manifest& manifest, const LogReplay& replay,
+                          std::uint64_t last_sequence, std::vector<InPlace>& kept) {
+  std::vector<const ReplayedSegment*> listed;
+  for (const ReplayedSegment& replayed : replay.segments) {
+    if (replayed.last_sequence == 0 || replayed.first_sequence > last_sequence) continue;
+    listed.push_back(&replayed);
+  }
+  kept.resize(listed.size());
+  return RunParallel(listed.size(), ThreadsToReadLog(replay), [&](std::size_t i) -> Status {
+    FREYJA_ASSIGN_OR_RETURN(
+        kept[i], LoadLogSegment(manifest, *listed[i], last_sequence, /*writable=*/false));
+    if (!MayWriteHints()) return Status::Ok();
+    const Status hint =
+        WriteHint(parts_.directory, HintHeaderOf(manifest.store, kept[i].summary), kept[i].entries);
+    static_cast<void>(hint);  // the next open scans
+    return Status::Ok();
+  });
+}
+
+Status Recovery::RegisterSealedLog(const format::Manifest& manifest, std::vector<InPlace> kept,
+                                   const Copies& copies) {
+  std::vector<Segment*> segments;  // one after another: an image goes by their order
+  for (InPlace& in_place : kept) {
+    in_place.segment->set_sealed(in_place.summary);
+    in_place.segment->set_state(SegmentState::kSealed);
+    const Status released = in_place.segment->file().ReleaseTail(in_place.summary.data_bytes);
     static_cast<void>(released);
-    FREYJA_RETURN_IF_ERROR(StatusOf(RegisterInPlace(std::move(segment))));
+    FREYJA_ASSIGN_OR_RETURN(Segment* const segment, Register(std::move(in_place.segment)));
+    segments.push_back(segment);
   }
-  HintBuffers buffers;
   for (const auto& copy : copies) {
-    FREYJA_ASSIGN_OR_RETURN(auto segment, copy->Map());
-    FREYJA_RETURN_IF_ERROR(LoadEntries(manifest, *segment, buffers));
-    FREYJA_RETURN_IF_ERROR(StatusOf(Register(std::move(segment), buffers.entries, parts_.threads)));
+    FREYJA_ASSIGN_OR_RETURN(auto mapped, copy->Map());
+    FREYJA_ASSIGN_OR_RETURN(Segment* const segment, Register(std::move(mapped)));
+    segments.push_back(segment);
   }
-  return Status::Ok();
+  return ForEachByThread(segments.size(),
+                         [&](std::size_t i, std::size_t thread, HintBuffers& buffers) -> Status {
+                           if (i < kept.size()) {
+                             AddEntries(*segments[i], kept[i].entries, thread);
+                             kept[i].entries = {};
+                             return Status::Ok();
+                           }
+                           FREYJA_RETURN_IF_ERROR(LoadEntries(manifest, *segments[i], buffers));
+                           AddEntries(*segments[i], buffers.entries, thread);
+                           return Status::Ok();
+                         });
 }
 
 Status Recovery::ReadLogInPlace(const format::Manifest& manifest, const LogReplay& replay) {

@@ -6,7 +6,7 @@
 //  2. For writing: sync manifest and directory, clear the clean mark durably.
 //  3. Replay the log (log_replay.h). After a clean close it goes on where it ended. After
 //     any other end nothing is ever appended to it again: what lies through the watermark
-//     is sealed in place, the valid rest is copied to a fresh segment, numbers kept.
+//     is sealed in place, the valid rest is copied to fresh segments, numbers kept.
 //  4. Map the sealed segments. Unless a clean close left an index image (index_image.h), load
 //     their hints, or scan them.
 //  5. Commit that as a manifest of its own; a new log starts at the reserved number.
@@ -18,6 +18,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -78,7 +79,11 @@ class Recovery {
   Result<std::unique_ptr<Segment>> MapListed(const format::Manifest& manifest,
                                              const format::SealedSegment& sealed);
   Status LoadSealedSegment(const format::Manifest& manifest, const format::SealedSegment& sealed,
-                           std::size_t list, HintBuffers& buffers);
+                           std::size_t thread, HintBuffers& buffers);
+  // Calls body(i, thread, buffers) for i in [0, count), on all threads.
+  Status ForEachByThread(
+      std::size_t count,
+      const std::function<Status(std::size_t, std::size_t, HintBuffers&)>& body) const;
   // Into buffers.entries: from the hint, or by scanning; then a hint is written for the next time,
   // if there is room.
   Status LoadEntries(const format::Manifest& manifest, Segment& segment, HintBuffers& buffers);
@@ -105,18 +110,28 @@ class Recovery {
   Status MapInPlace(std::unique_ptr<io::File> file, const format::SegmentIdentity& identity,
                     const ReplayedSegment& replayed, bool writable, InPlace& loaded);
   Result<Segment*> RegisterInPlace(InPlace loaded);
+  // The valid records behind those that stay in place, in segments of their own.
+  using Copies = std::vector<std::unique_ptr<SealedWriter>>;
+  unsigned ThreadsToReadLog(const LogReplay& replay) const;
+  Status CopyLog(const format::Manifest& manifest, const LogReplay& replay,
+                 std::uint64_t after_sequence, Copies& copies);
   Status CopyRest(const format::Manifest& manifest, const ReplayedSegment& replayed,
-                  std::uint64_t after_sequence, std::vector<std::unique_ptr<SealedWriter>>& copies);
-  Status FinishCopies(std::vector<std::unique_ptr<SealedWriter>>& copies);
-  Result<Segment*> Register(std::unique_ptr<Segment> segment,
-                            const std::vector<format::HintEntry>& entries, std::size_t list);
+                  std::uint64_t after_sequence, Copies& copies);
+  Status LoadKept(const format::Manifest& manifest, const LogReplay& replay,
+                  std::uint64_t last_sequence, std::vector<InPlace>& kept);
+  Status RegisterSealedLog(const format::Manifest& manifest, std::vector<InPlace> kept,
+                           const Copies& copies);
+  Result<Segment*> Register(std::unique_ptr<Segment> segment);
+  // For the index, unless an image has them. `thread`: no other adds with the same meanwhile.
+  void AddEntries(const Segment& segment, const std::vector<format::HintEntry>& entries,
+                  std::size_t thread);
   Status FillIndex();
   void DeleteUnlisted();
 
   const Parts parts_;
   std::optional<IndexImage> image_;
   std::vector<Segment*> imaged_;  // those of image_, in its order, then any others
-  // Without an image: one for each thread, then one for the log.
+  // Without an image: one for each thread.
   std::vector<LoadedEntries> loaded_;
   std::atomic<bool> lacks_hint_{false};  // a sealed segment does
   Recovered recovered_;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <set>
 
 #include "base/bytes.h"
@@ -76,6 +77,40 @@ TEST_F(RecoveryTest, AfterAProcessKillEveryWriteIsThere) {
   Crash(CrashOptions::Mode::kProcessKill);
   OpenAndExpectModel();
   EXPECT_EQ(store_->GetStats().recovered_tail_records_copied, 10u);
+}
+
+TEST_F(RecoveryTest, ManyUnsealedSegmentsAreTakenByAnyNumberOfThreads) {
+  // Sealing the first of them waits, and so do those behind it.
+  std::atomic<bool> held{true};
+  machine_.fs->SetOperationHook([&](Operation operation, const std::filesystem::path& path) {
+    if (operation != Operation::kCreate || path.extension() != ".hint") return;
+    testing::WaitUntil([&] { return !held; });
+  });
+  const auto full = [&] {
+    return std::ranges::count(store_->GetSegments(), SegmentState::kFull, &SegmentInfo::state);
+  };
+  for (int version = 3; full() < 3; ++version) Write("c", 50, version);
+  Write("d", 10, 1);
+  const Machine killed = machine_.AfterCrash(CrashOptions::Mode::kProcessKill);
+  held = false;
+  store_.reset();
+
+  std::set<std::uint64_t> copied;
+  for (const unsigned threads : {1u, 2u, 7u}) {
+    machine_ = killed.AfterCrash(CrashOptions::Mode::kProcessKill);
+    Options options = testing::SmallOptions();
+    options.recovery_threads = threads;
+    OpenAndExpectModel(options);
+    const Stats stats = store_->GetStats();
+    copied.insert(stats.recovered_tail_records_copied);
+    EXPECT_GT(stats.recovered_tail_records_copied, 2 * kMinSegmentBytes / 200);
+    Write("e", 10, static_cast<int>(threads));
+    Close();
+    OpenAndExpectModel(options);
+    Close();
+    for (int i = 0; i < 10; ++i) model_.erase("e" + std::to_string(i));
+  }
+  EXPECT_EQ(copied.size(), 1u);
 }
 
 TEST_F(RecoveryTest, AfterAPowerCutEverythingThroughTheLastSyncIsThere) {
@@ -218,6 +253,26 @@ TEST_F(RecoveryTest, AnErrorAtAnyOperationOfARecoveryLosesNothing) {
 }
 
 // --- Files that don't belong ------------------------------------------------------------
+
+TEST_F(RecoveryTest, AnOpenThatFailsAfterItMadeCopiesRemovesThem) {
+  EXPECT_OK(store_->Sync());
+  Write("c", 5, 1);
+  const std::string log = format::DataFileName(ActiveId());
+  Crash(CrashOptions::Mode::kProcessKill);
+  const auto before = Must(machine_.fs->List(kPath));
+  bool failed = false;
+  machine_.fs->SetOperationHook([&](Operation operation, const std::filesystem::path& path) {
+    if (failed || operation != Operation::kRead || path.filename() != log) return;
+    if (Must(machine_.fs->List(kPath)).size() == before.size()) return;
+    failed = true;
+    machine_.fs->InjectFault({.operations = {Operation::kRead}, .path_contains = log});
+  });
+  EXPECT_EQ(TryOpen(machine_).error().code(), StatusCode::kIoError);
+  machine_.fs->SetOperationHook({});
+  EXPECT_TRUE(failed);
+  EXPECT_EQ(Must(machine_.fs->List(kPath)), before);
+  OpenAndExpectModel();
+}
 
 TEST_F(RecoveryTest, UnlistedFilesOfOursGoAndForeignOnesStay) {
   Close();
