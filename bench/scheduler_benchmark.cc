@@ -303,6 +303,7 @@ Result<SchedulerResult> Measure(const SchedulerPlan& plan, KVStore& store, Conte
   result.failed_jobs = after.compactions_failed - before.compactions_failed;
   result.delayed_writes = after.scheduler.delayed_writes - before.scheduler.delayed_writes;
   result.longest_publish_us = after.publish_us_longest;
+  result.publish_p9999 = after.publish_p9999;
   result.segments = after.segments;
   result.background_error = after.background_error;
   result.cpu_share = (CpuSeconds() - cpu_before) / result.seconds /

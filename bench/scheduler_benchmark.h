@@ -101,8 +101,9 @@ struct SchedulerResult {
   double job_share = 0;  // of operations with compaction on: a job was at work
   std::uint64_t swaps = 0;
   std::uint64_t failed_jobs = 0;
-  std::uint64_t delayed_writes = 0;  // because of the ceiling
-  std::uint64_t longest_publish_us = 0;
+  std::uint64_t delayed_writes = 0;      // because of the ceiling
+  std::uint64_t longest_publish_us = 0;  // hold of a page lock
+  std::chrono::nanoseconds publish_p9999{0};
   std::uint64_t segments = 0;
   double cpu_share = 0;  // of all cores
   Status background_error;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -15,6 +16,8 @@ namespace freyja::bench {
 namespace {
 
 using nlohmann::json;
+
+double Microseconds(std::chrono::duration<double, std::micro> duration) { return duration.count(); }
 
 struct Quantile {
   const char* name;
@@ -108,8 +111,10 @@ void PrintSpaceAndWrites(std::FILE* out, const SchedulerPlan& plan, const Schedu
   }
   fmt::print(out, "{:<32} {} swaps, {} failed jobs; a job ran beside {:.1f} % of operations\n",
              "compaction", result.swaps, result.failed_jobs, result.job_share * 100);
-  fmt::print(out, "{:<32} {} writes delayed by the ceiling; longest publication lock {} us\n", "",
-             result.delayed_writes, result.longest_publish_us);
+  fmt::print(
+      out,
+      "{:<32} {} writes delayed by the ceiling; publication lock p99.99 {:.1f} us, longest {} us\n",
+      "", result.delayed_writes, Microseconds(result.publish_p9999), result.longest_publish_us);
 }
 
 // --- JSON -----------------------------------------------------------------------------
@@ -253,6 +258,7 @@ json SchedulerJson(const SchedulerPlan& plan, const SchedulerResult& result) {
             {"failed_jobs", result.failed_jobs},
             {"job_share", result.job_share},
             {"delayed_writes", result.delayed_writes},
+            {"publish_p9999_us", Microseconds(result.publish_p9999)},
             {"longest_publish_us", result.longest_publish_us}}},
           {"reads", OperationsJson(result.reads, plan.reads_per_second)},
           {"writes", OperationsJson(result.writes, plan.writes_per_second)},

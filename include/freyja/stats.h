@@ -105,7 +105,11 @@ struct Stats {
   std::uint64_t compaction_bytes_written = 0;
   std::uint64_t compaction_bytes_reclaimed = 0;
   std::uint64_t compaction_failures_in_a_row = 0;
-  std::uint64_t publish_us_longest = 0;  // longest time one page lock was held to publish
+  // How long a page lock was held to publish, once for each record moved or removed: the longest,
+  // in which the kernel may have run something else meanwhile, and an upper bound of all but one in
+  // 10,000, above the exact percentile by less than half of it.
+  std::uint64_t publish_us_longest = 0;
+  std::chrono::nanoseconds publish_p9999{0};
 
   // Open snapshots hold retired segments; 0 if there is none.
   std::uint64_t open_snapshots = 0;

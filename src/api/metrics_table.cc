@@ -38,6 +38,7 @@ double LongestPublishSeconds(const Stats& stats) {
   return static_cast<double>(stats.publish_us_longest) / 1e6;
 }
 double Seconds(std::chrono::duration<double> duration) { return duration.count(); }
+double PublishP9999Seconds(const Stats& stats) { return Seconds(stats.publish_p9999); }
 double SpaceAmplification(const Stats& stats) { return stats.space_amplification(); }
 double WriteAmplification(const Stats& stats) { return stats.write_amplification(); }
 
@@ -126,6 +127,8 @@ constexpr Metric kMetrics[] = {
     {"freyja_publish_longest_seconds", kGauge, "",
      "Longest time one page of the index was locked to publish a compaction.",
      LongestPublishSeconds},
+    {"freyja_publish_p9999_seconds", kGauge, "",
+     "Upper bound of all but one in 10,000 of these times.", PublishP9999Seconds},
 
     {"freyja_scheduler_running", kGauge, "",
      "1 if the scheduler is switched on and the store takes writes.",

@@ -115,12 +115,14 @@ TEST(MetricsTest, FiguresOfStatsAreWrittenInBaseUnits) {
   stats.disk_bytes = 1000;
   stats.puts = 7;
   stats.publish_us_longest = 2500;
+  stats.publish_p9999 = std::chrono::nanoseconds(1500);
   stats.read_only = true;
   const std::string text = TextOf(stats);
   EXPECT_EQ(ValueOf(text, "freyja_live_bytes"), "400");
   EXPECT_EQ(ValueOf(text, "freyja_space_amplification_ratio"), "2.5");
   EXPECT_EQ(ValueOf(text, "freyja_puts_total"), "7");
   EXPECT_EQ(ValueOf(text, "freyja_publish_longest_seconds"), "0.0025");
+  EXPECT_EQ(ValueOf(text, "freyja_publish_p9999_seconds"), "1.5e-06");
   EXPECT_EQ(ValueOf(text, "freyja_read_only"), "1");
 }
 

@@ -126,10 +126,11 @@ void HotSwap::Publish() {
           output.segment->AddLive(reader.LengthOf(move.new_location));
         },
         [](const Index::Move&) {},  // overwritten or deleted meanwhile: the copy is dead
-        &longest_hold_ns_);
+        &holds_);
   }
   for (const Removal& removal : removals_) {
-    store_.index().EraseExact(removal.hash, removal.location, [&] { leave(removal.location); });
+    store_.index().EraseExact(
+        removal.hash, removal.location, [&] { leave(removal.location); }, &holds_);
   }
   store_.totals().swap_counter.fetch_add(1);
   publish_duration_ = duration_cast<microseconds>(steady_clock::now() - begin);
@@ -194,7 +195,7 @@ Result<CompactionReport> HotSwap::End(Status status) {
     totals.busy_us.fetch_add(static_cast<std::uint64_t>(
         duration_cast<microseconds>(steady_clock::now() - start_).count()));
     totals.bytes_reclaimed.fetch_add(bytes_before_ - std::min(bytes_before_, bytes_after_));
-    totals.longest_publish_ns.store(std::max(totals.longest_publish_ns.load(), longest_hold_ns_));
+    totals.AddPublishHolds(holds_);
     Emit(completed_, reason_);
     return Report();
   }
@@ -245,7 +246,7 @@ CompactionReport HotSwap::Report() const {
   report.duration = duration_cast<microseconds>(steady_clock::now() - start_);
   report.publish_duration = publish_duration_;
   report.longest_publish_pause = duration_cast<microseconds>(
-      std::chrono::nanoseconds(longest_hold_ns_) + microseconds(1) - std::chrono::nanoseconds(1));
+      std::chrono::nanoseconds(holds_.longest_ns) + microseconds(1) - std::chrono::nanoseconds(1));
   return report;
 }
 

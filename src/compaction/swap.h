@@ -99,7 +99,7 @@ class HotSwap {
   bool committed_ = false;
   std::uint64_t bytes_paid_ = 0;
   std::chrono::microseconds publish_duration_{};
-  std::uint64_t longest_hold_ns_ = 0;
+  engine::LockHolds holds_;  // of index pages, to publish
 };
 
 }  // namespace freyja::compaction

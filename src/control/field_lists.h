@@ -72,6 +72,7 @@ void VisitFields(Visit& visit, S& s) {
   visit("compaction_bytes_reclaimed", s.compaction_bytes_reclaimed);
   visit("compaction_failures_in_a_row", s.compaction_failures_in_a_row);
   visit("publish_us_longest", s.publish_us_longest);
+  visit("publish_p9999", s.publish_p9999);
   visit("open_snapshots", s.open_snapshots);
   visit("recovered_tail_bytes_discarded", s.recovered_tail_bytes_discarded);
   visit("recovered_tail_records_copied", s.recovered_tail_records_copied);

@@ -27,6 +27,7 @@
 //     it within the page.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -39,10 +40,26 @@
 #include "base/mutex.h"
 #include "engine/epoch.h"
 #include "engine/index_page.h"
+#include "engine/latency.h"
 #include "engine/location.h"
 #include "freyja/status.h"
 
 namespace freyja::engine {
+
+// How long page locks were held.
+struct LockHolds {
+  LatencyCounts counts;
+  std::uint64_t longest_ns = 0;
+
+  void Record(std::uint64_t ns) {
+    counts.Record(ns);
+    longest_ns = std::max(longest_ns, ns);
+  }
+  void Add(const LockHolds& other) {
+    counts.Add(other.counts);
+    longest_ns = std::max(longest_ns, other.longest_ns);
+  }
+};
 
 // Lines are 64 bytes: four keys.
 struct IndexOptions {
@@ -133,17 +150,18 @@ class Index {
 
   // Like ReplaceExact, but removes the key. Never allocates.
   template <class OnChange>
-  bool EraseExact(std::uint64_t hash, Location old, OnChange&& on_change) {
-    return SwapExact(hash, old, Location(), on_change, [] {}, nullptr);
+  bool EraseExact(std::uint64_t hash, Location old, OnChange&& on_change,
+                  LockHolds* holds = nullptr) {
+    return SwapExact(hash, old, Location(), on_change, [] {}, holds);
   }
 
   // ReplaceExact for each move, in order, one page lock at a time; exactly one of
   // on_moved(move), just before the change, and on_lost(move) is called for each,
-  // under the page lock. Never allocates. Raises *longest_hold_ns to the longest
-  // time a lock was held, if given.
+  // under the page lock. Never allocates. Counts in *holds, if given, how long each
+  // lock was held.
   template <class OnMoved, class OnLost>
   void ReplaceMany(std::span<const Move> moves, OnMoved&& on_moved, OnLost&& on_lost,
-                   std::uint64_t* longest_hold_ns = nullptr);
+                   LockHolds* holds = nullptr);
 
   // Calls on_page(const PageEntries&, last_hash) once, under the page lock, with
   // all keys whose hash is in [first_hash, last_hash], and returns last_hash,
@@ -241,7 +259,7 @@ class Index {
 
   template <class OnHit, class OnMiss>
   bool SwapExact(std::uint64_t hash, Location old, Location new_location, OnHit&& on_hit,
-                 OnMiss&& on_miss, std::uint64_t* longest_hold_ns);
+                 OnMiss&& on_miss, LockHolds* holds);
   // Stores `location`, or deletes the slot if it is none. Under the page lock.
   void Change(IndexPage& page, IndexSlot& slot, Location location);
 
@@ -330,10 +348,10 @@ Location Index::Erase(std::uint64_t hash, Confirm&& confirm, OnChange&& on_chang
 
 template <class OnHit, class OnMiss>
 bool Index::SwapExact(std::uint64_t hash, Location old, Location new_location, OnHit&& on_hit,
-                      OnMiss&& on_miss, std::uint64_t* longest_hold_ns) {
+                      OnMiss&& on_miss, LockHolds* holds) {
   using Clock = std::chrono::steady_clock;
   return WithPage(hash, [&](PageRef ref) {
-    const auto start = longest_hold_ns == nullptr ? Clock::time_point() : Clock::now();
+    const auto start = holds == nullptr ? Clock::time_point() : Clock::now();
     const bool hit = ref.Probe(hash, [&](IndexSlot& slot, std::uint64_t raw) {
       if (raw != old.raw()) return false;
       on_hit();
@@ -341,10 +359,9 @@ bool Index::SwapExact(std::uint64_t hash, Location old, Location new_location, O
       return true;
     });
     if (!hit) on_miss();
-    if (longest_hold_ns != nullptr) {
-      const auto held = static_cast<std::uint64_t>(
-          std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count());
-      *longest_hold_ns = std::max(*longest_hold_ns, held);
+    if (holds != nullptr) {
+      holds->Record(static_cast<std::uint64_t>(
+          std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count()));
     }
     return hit;
   });
@@ -352,7 +369,7 @@ bool Index::SwapExact(std::uint64_t hash, Location old, Location new_location, O
 
 template <class OnMoved, class OnLost>
 void Index::ReplaceMany(std::span<const Move> moves, OnMoved&& on_moved, OnLost&& on_lost,
-                        std::uint64_t* longest_hold_ns) {
+                        LockHolds* holds) {
   // Enough for the misses of a batch to overlap.
   constexpr std::size_t kBatch = 16;
   while (!moves.empty()) {
@@ -364,7 +381,7 @@ void Index::ReplaceMany(std::span<const Move> moves, OnMoved&& on_moved, OnLost&
     for (const Move& move : batch) {
       SwapExact(
           move.hash, move.old_location, move.new_location, [&] { on_moved(move); },
-          [&] { on_lost(move); }, longest_hold_ns);
+          [&] { on_lost(move); }, holds);
     }
     moves = moves.subspan(batch.size());
   }

@@ -35,6 +35,11 @@ struct LatencyCounts {
     return bucket % 2 == 1 ? lowest + lowest / 2 - 1 : 2 * lowest - 1;
   }
 
+  void Record(std::uint64_t ns) {
+    ++buckets[BucketOf(ns)];
+    ++samples;
+    sum_ns += ns;
+  }
   void Add(const LatencyCounts& other) {
     for (std::size_t i = 0; i < kBuckets; ++i) buckets[i] += other.buckets[i];
     samples += other.samples;

@@ -49,8 +49,20 @@ struct CompactionTotals {
   std::atomic<std::uint64_t> bytes_reclaimed{0};
   std::atomic<std::uint64_t> busy_us{0};
   std::atomic<std::uint64_t> failures_in_a_row{0};
-  std::atomic<std::uint64_t> longest_publish_ns{0};
   std::atomic<std::uint64_t> swap_counter{0};  // see KVStore::SwapCounter
+
+  void AddPublishHolds(const LockHolds& holds) FREYJA_EXCLUDES(mutex_) {
+    base::MutexLock lock(mutex_);
+    publish_holds_.Add(holds);
+  }
+  LockHolds publish_holds() const FREYJA_EXCLUDES(mutex_) {
+    base::MutexLock lock(mutex_);
+    return publish_holds_;
+  }
+
+ private:
+  mutable base::Mutex mutex_;
+  LockHolds publish_holds_ FREYJA_GUARDED_BY(mutex_);
 };
 
 class PinnedSegment {

@@ -138,7 +138,9 @@ Stats Store::GetStats() const {
   stats.compaction_bytes_written = totals_.bytes_written.load();
   stats.compaction_bytes_reclaimed = totals_.bytes_reclaimed.load();
   stats.compaction_failures_in_a_row = totals_.failures_in_a_row.load();
-  stats.publish_us_longest = (totals_.longest_publish_ns.load() + 999) / 1000;
+  const LockHolds holds = totals_.publish_holds();
+  stats.publish_us_longest = (holds.longest_ns + 999) / 1000;
+  stats.publish_p9999 = holds.counts.Quantile(0.9999);
   stats.open_snapshots = publisher_->open_snapshots();
   stats.recovered_tail_bytes_discarded = tail_bytes_discarded_;
   stats.recovered_tail_records_copied = tail_records_copied_;
