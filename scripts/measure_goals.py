@@ -219,7 +219,8 @@ def scheduler_lines(table, results, distribution, most):
     table.at_most("longest hold of a page lock by a swap",
                   run["compaction"]["longest_publish_us"], 50, " µs")
     most = run["compaction"].get("publish_p9999_us")
-    table.beside("all but one in 10,000 of these holds", "not measured" if most is None else f"≤ {most:.3g} µs")
+    table.beside("all but one in 10,000 of these holds",
+                 "not measured" if most is None else f"≤ {most:.3g} µs")
 
 
 def memory_lines(table, results):

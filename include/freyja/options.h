@@ -60,9 +60,9 @@ struct Options {
   // segment may not suffice to compact on a full disk.
   std::uint64_t reserve_bytes = 0;
 
-  // Threads that an open reads on: hints, log segments that a crash left, the index image. Each holds
-  // a whole record, but together no more than 512 MiB of the log or one segment of it. 0: one per
-  // core, at most 8.
+  // Threads on which an open reads hints, an index image, and what a crash left of the log. Each
+  // may hold a whole record, but together no more than 512 MiB of the log or one segment of it.
+  // 0: one per core, at most 8.
   unsigned recovery_threads = 0;
 
   // Close writes the index to the file INDEX (about 22 bytes a key), unless the disk is nearly

@@ -72,6 +72,10 @@ class Recovery {
   Result<Recovered> Run();
 
  private:
+  static format::SegmentIdentity IdentityOf(const format::Manifest& manifest, std::uint64_t id,
+                                            std::uint64_t nonce) {
+    return {.store = manifest.store, .id = id, .nonce = nonce};
+  }
   Status CheckUnlisted(const format::Manifest& manifest);
   Status MakeManifestDurable();
   Status ClearCleanMark();
