@@ -5,11 +5,11 @@
 #include <set>
 #include <utility>
 
-#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "engine/hint_writer.h"
 #include "engine/parallel.h"
 #include "engine/segment_file.h"
+#include "engine/segment_summary.h"
 #include "format/segment_header.h"
 
 namespace freyja::engine {

@@ -9,6 +9,7 @@
 #include "engine/recovery.h"
 #include "engine/sealed_writer.h"
 #include "engine/segment_file.h"
+#include "engine/segment_summary.h"
 #include "format/segment_header.h"
 
 namespace freyja::engine {
