@@ -59,7 +59,7 @@ class SegmentScan {
     // A batch lies in one segment: it can't go on in the next.
     if (scanned_.open_batch) scanned_.ends_log = true;
     scanned_.nonzero_end = std::max(scanner.nonzero_end(), last_end_);
-    return std::move(scanned_);
+    return scanned_;
   }
 
  private:
