@@ -197,7 +197,7 @@ TEST_F(FullDiskRecoveryTest, AnOpenRemovesWhatAnEarlierOneLeftBeforeItGivesUp) {
 
 // A read that goes wrong may be all that makes them look like no records.
 TEST_F(FullDiskRecoveryTest, BytesBehindTheLastRecordAreNotGivenUpForRoom) {
-  for (const std::uint64_t where : {0, 9, 20'000, 256 << 10}) {
+  for (const std::uint64_t where : {0u, 9u, 20'000u, 256u << 10}) {
     StartAnew(256 << 10);
     model_.clear();
     Write("k", 50);
