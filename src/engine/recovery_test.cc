@@ -296,16 +296,19 @@ TEST_F(RecoveryTest, UnlistedFilesOfOursGoAndForeignOnesStay) {
 
 TEST_F(RecoveryTest, AMissingListedFileIsCorruptionAndIsNamed) {
   Close();
-  for (const std::uint64_t id : {1u, 2u, 3u}) {
-    const auto path = kPath / format::DataFileName(id);
-    const auto bytes = Must(machine_.fs->Contents(path));
-    EXPECT_OK(machine_.fs->Unlink(path));
-    ExpectCorruption(path.filename());
-    EXPECT_OK(machine_.fs->Overwrite(path, {}));
-    ExpectCorruption(path.filename());
-    EXPECT_OK(machine_.fs->Overwrite(path, std::span(bytes).first(90)));
-    ExpectCorruption(path.filename());
-    EXPECT_OK(machine_.fs->Overwrite(path, bytes));
+  for (const bool imaged : {true, false}) {
+    if (!imaged) EXPECT_OK(machine_.fs->Unlink(kPath / "INDEX"));
+    for (const std::uint64_t id : {1u, 2u, 3u}) {
+      const auto path = kPath / format::DataFileName(id);
+      const auto bytes = Must(machine_.fs->Contents(path));
+      EXPECT_OK(machine_.fs->Unlink(path));
+      ExpectCorruption(path.filename());
+      EXPECT_OK(machine_.fs->Overwrite(path, {}));
+      ExpectCorruption(path.filename());
+      EXPECT_OK(machine_.fs->Overwrite(path, std::span(bytes).first(90)));
+      ExpectCorruption(path.filename());
+      EXPECT_OK(machine_.fs->Overwrite(path, bytes));
+    }
   }
   OpenAndExpectModel();
 }
