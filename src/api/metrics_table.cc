@@ -128,7 +128,8 @@ constexpr Metric kMetrics[] = {
      "Longest time one page of the index was locked to publish a compaction.",
      LongestPublishSeconds},
     {"freyja_publish_p9999_seconds", kGauge, "",
-     "Upper bound of all but one in 10,000 of these times.", PublishP9999Seconds},
+     "Upper bound of all but one in 10,000 times that a page was locked to publish a compaction.",
+     PublishP9999Seconds},
 
     {"freyja_scheduler_running", kGauge, "",
      "1 if the scheduler is switched on and the store takes writes.",

@@ -59,6 +59,8 @@ class SegmentScan {
     // A batch lies in one segment: it can't go on in the next.
     if (scanned_.open_batch) scanned_.ends_log = true;
     scanned_.nonzero_end = std::max(scanner.nonzero_end(), last_end_);
+    scanned_.replayed.tombstone_count = summary_.summary().tombstone_count;
+    scanned_.replayed.records_crc = summary_.summary().records_crc;
     return scanned_;
   }
 
@@ -77,8 +79,6 @@ class SegmentScan {
     replayed.last_sequence = record.sequence;
     replayed.end = last_end_;
     summary_.Add(scanned);
-    replayed.tombstone_count = summary_.summary().tombstone_count;
-    replayed.records_crc = summary_.summary().records_crc;
     if (record.ends_batch) scanned_.open_batch.reset();
   }
 

@@ -131,10 +131,9 @@ Status Recovery::CheckUnlisted(const format::Manifest& manifest) {
   // What is listed but not loaded must be there all the same.
   for (const format::QuarantinedJob& job : manifest.quarantine) {
     for (const format::SealedSegment& sealed : job.segments) {
-      FREYJA_ASSIGN_OR_RETURN(
-          const auto file,
-          OpenDataFile(parts_.directory, IdentityOf(manifest, sealed.id, sealed.nonce),
-                       manifest.generation, /*writable=*/false));
+      FREYJA_ASSIGN_OR_RETURN(const auto file,
+                              OpenDataFile(parts_.directory, IdentityOf(manifest, sealed),
+                                           manifest.generation, /*writable=*/false));
     }
   }
   return Status::Ok();
@@ -195,7 +194,7 @@ Status Recovery::LoadEntries(const format::Manifest& manifest, Segment& segment,
 
 Result<std::unique_ptr<Segment>> Recovery::MapListed(const format::Manifest& manifest,
                                                      const format::SealedSegment& sealed) {
-  const auto identity = IdentityOf(manifest, sealed.id, sealed.nonce);
+  const auto identity = IdentityOf(manifest, sealed);
   FREYJA_ASSIGN_OR_RETURN(auto file, OpenDataFile(parts_.directory, identity, manifest.generation,
                                                   /*writable=*/!parts_.read_only));
   FREYJA_ASSIGN_OR_RETURN(auto segment, MapSealedSegment(std::move(file), identity, sealed));

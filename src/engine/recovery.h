@@ -72,9 +72,9 @@ class Recovery {
   Result<Recovered> Run();
 
  private:
-  static format::SegmentIdentity IdentityOf(const format::Manifest& manifest, std::uint64_t id,
-                                            std::uint64_t nonce) {
-    return {.store = manifest.store, .id = id, .nonce = nonce};
+  // `listed`: a segment of the log, or a sealed one.
+  static format::SegmentIdentity IdentityOf(const format::Manifest& manifest, const auto& listed) {
+    return {.store = manifest.store, .id = listed.id, .nonce = listed.nonce};
   }
   Status CheckUnlisted(const format::Manifest& manifest);
   Status MakeManifestDurable();
@@ -107,6 +107,8 @@ class Recovery {
     format::SealedSegment summary;
     std::vector<format::HintEntry> entries;
   };
+  Result<std::unique_ptr<io::File>> OpenLogFile(const format::Manifest& manifest,
+                                                const ReplayedSegment& replayed, bool writable);
   Result<InPlace> LoadLogSegment(const format::Manifest& manifest, const ReplayedSegment& replayed,
                                  std::uint64_t last_sequence, bool writable);
   Result<InPlace> LoadWholeLogSegment(const format::Manifest& manifest,

@@ -24,12 +24,18 @@ Status NoLongerVerifies(const ReplayedSegment& replayed, const RecordScanner& sc
 
 }  // namespace
 
+Result<std::unique_ptr<io::File>> Recovery::OpenLogFile(const format::Manifest& manifest,
+                                                        const ReplayedSegment& replayed,
+                                                        bool writable) {
+  return OpenDataFile(parts_.directory, IdentityOf(manifest, replayed.listed), manifest.generation,
+                      writable);
+}
+
 Result<Recovery::InPlace> Recovery::LoadLogSegment(const format::Manifest& manifest,
                                                    const ReplayedSegment& replayed,
                                                    std::uint64_t last_sequence, bool writable) {
-  const auto identity = IdentityOf(manifest, replayed.listed.id, replayed.listed.nonce);
-  FREYJA_ASSIGN_OR_RETURN(
-      auto file, OpenDataFile(parts_.directory, identity, manifest.generation, !parts_.read_only));
+  const auto identity = IdentityOf(manifest, replayed.listed);
+  FREYJA_ASSIGN_OR_RETURN(auto file, OpenLogFile(manifest, replayed, !parts_.read_only));
   InPlace loaded;
   SummaryBuilder summary;
   RecordScanner scanner(*file, identity.ChecksumSeed(), format::kSegmentHeaderBytes, replayed.end);
@@ -53,9 +59,8 @@ Result<Recovery::InPlace> Recovery::LoadWholeLogSegment(const format::Manifest& 
                                                         bool writable) {
   if (!image_) return LoadLogSegment(manifest, replayed, recovered_.last_sequence, writable);
   // Nobody asks for the entries, and the replay has just read the records.
-  const auto identity = IdentityOf(manifest, replayed.listed.id, replayed.listed.nonce);
-  FREYJA_ASSIGN_OR_RETURN(
-      auto file, OpenDataFile(parts_.directory, identity, manifest.generation, !parts_.read_only));
+  const auto identity = IdentityOf(manifest, replayed.listed);
+  FREYJA_ASSIGN_OR_RETURN(auto file, OpenLogFile(manifest, replayed, !parts_.read_only));
   InPlace loaded;
   loaded.summary.data_bytes = replayed.end;
   if (replayed.last_sequence != 0) {
@@ -100,10 +105,7 @@ Result<Segment*> Recovery::RegisterInPlace(InPlace loaded) {
 Result<bool> Recovery::AllocateLog(const format::Manifest& manifest, const LogReplay& replay) {
   std::vector<std::unique_ptr<io::File>> files;
   for (const ReplayedSegment& replayed : replay.segments) {
-    FREYJA_ASSIGN_OR_RETURN(
-        auto file, OpenDataFile(parts_.directory,
-                                IdentityOf(manifest, replayed.listed.id, replayed.listed.nonce),
-                                manifest.generation, /*writable=*/true));
+    FREYJA_ASSIGN_OR_RETURN(auto file, OpenLogFile(manifest, replayed, /*writable=*/true));
     files.push_back(std::move(file));
   }
   bool all = true;
@@ -136,10 +138,9 @@ Status Recovery::ContinueLog(const format::Manifest& manifest, const LogReplay& 
 
 Status Recovery::CopyRest(const format::Manifest& manifest, const ReplayedSegment& replayed,
                           std::uint64_t after_sequence, Copies& copies) {
-  const auto identity = IdentityOf(manifest, replayed.listed.id, replayed.listed.nonce);
-  FREYJA_ASSIGN_OR_RETURN(const auto file, OpenDataFile(parts_.directory, identity,
-                                                        manifest.generation, /*writable=*/false));
-  RecordScanner scanner(*file, identity.ChecksumSeed(), format::kSegmentHeaderBytes, replayed.end);
+  FREYJA_ASSIGN_OR_RETURN(const auto file, OpenLogFile(manifest, replayed, /*writable=*/false));
+  RecordScanner scanner(*file, IdentityOf(manifest, replayed.listed).ChecksumSeed(),
+                        format::kSegmentHeaderBytes, replayed.end);
   ScannedRecord scanned;
   while (scanner.offset() < replayed.end) {
     FREYJA_ASSIGN_OR_RETURN(const bool found, scanner.Next(scanned));
@@ -148,13 +149,12 @@ Status Recovery::CopyRest(const format::Manifest& manifest, const ReplayedSegmen
     if (copies.empty() || copies.back()->bytes() + scanned.bytes > parts_.segment_bytes) {
       FREYJA_ASSIGN_OR_RETURN(const std::uint64_t id, parts_.ids.Next());
       FREYJA_ASSIGN_OR_RETURN(
-          auto copy,
-          SealedWriter::Create(parts_.directory,
-                               {.identity = IdentityOf(manifest, id, parts_.random.Next64()),
-                                .manifest_generation = parts_.manifest.generation(),
-                                .hash_seed = manifest.hash_seed,
-                                .temp_dir = {},
-                                .with_hint = MayWriteHints()}));
+          auto copy, SealedWriter::Create(parts_.directory,
+                                          {.identity = {manifest.store, id, parts_.random.Next64()},
+                                           .manifest_generation = parts_.manifest.generation(),
+                                           .hash_seed = manifest.hash_seed,
+                                           .temp_dir = {},
+                                           .with_hint = MayWriteHints()}));
       copies.push_back(std::move(copy));
     }
     FREYJA_ASSIGN_OR_RETURN([[maybe_unused]] const std::uint64_t offset,
@@ -202,9 +202,7 @@ Status Recovery::CopyLog(const format::Manifest& manifest, const LogReplay& repl
 void Recovery::GiveBackTails(const format::Manifest& manifest, const LogReplay& replay) {
   for (const ReplayedSegment& replayed : replay.segments) {
     if (replayed.discarded_bytes != 0) continue;
-    const auto identity = IdentityOf(manifest, replayed.listed.id, replayed.listed.nonce);
-    const auto file = OpenDataFile(parts_.directory, identity, manifest.generation,
-                                   /*writable=*/true);
+    const auto file = OpenLogFile(manifest, replayed, /*writable=*/true);
     if (!file) continue;
     const Status released = (*file)->ReleaseTail(replayed.end);
     static_cast<void>(released);
