@@ -114,8 +114,8 @@ void FuzzHint(Bytes data) {
   const auto part = file.subspan(layout.entries_offset, layout.entries_bytes + kTrailer);
   const auto entries = format::DecodeHintEntries(*header, part);
   if (entries) {
-    CheckEntries(*header, *entries, part);
-    CheckEncodedAgain(*header, file, *entries);
+    CheckEntries(*header, entries->Copy(), part);
+    CheckEncodedAgain(*header, file, entries->Copy());
     Expect(!format::DecodeHintEntries(*header, part.first(part.size() - 1)),
            "entries decoded with a byte too few");
   }

@@ -5,8 +5,9 @@
     measure_goals.py FOLDER --only open memory    some parts of it
     measure_goals.py FOLDER --only                nothing: the table of what is in FOLDER
 
-Runs freyja-bench once for each part, which leaves FOLDER/PART.json, and writes the table to
-FOLDER/goals.md and to standard output. Parts that were measured earlier keep their lines. The exit
+Runs freyja-bench once for each part, which leaves FOLDER/PART.json (and PART.md with the settings
+of the stores, for all but the scheduler), and writes the table to FOLDER/goals.md and to standard
+output. Parts that were measured earlier keep their lines. The exit
 status says whether everything could be measured, not whether goals are met.
 """
 
@@ -294,13 +295,16 @@ def main(arguments):
         command = [str(options.bench), *arguments_of(part, options), "--json"]
         out = options.folder / f"{part}.json"
         print(f"{part}: freyja-bench {' '.join(command[1:])}", file=sys.stderr)
-        out.unlink(missing_ok=True)
+        tables = out.with_suffix(".md")
+        for path in (out, tables):
+            path.unlink(missing_ok=True)
         if part.startswith("scheduler"):
             with out.open("wb") as file:
                 done = subprocess.run([*command, "--quiet"], stdout=file, check=False)
         else:
-            done = subprocess.run([*command, str(out), "--quiet"],
-                                  stdout=subprocess.DEVNULL, check=False)
+            done = subprocess.run(
+                [*command, str(out), "--markdown", str(tables), "--quiet"],
+                stdout=subprocess.DEVNULL, check=False)
         if done.returncode != 0:
             print(f"{part}: freyja-bench ended with {done.returncode}", file=sys.stderr)
             out.unlink(missing_ok=True)

@@ -53,4 +53,13 @@ std::byte* HugeArena::Allocate(std::size_t bytes) {
   return piece;
 }
 
+std::span<std::byte> HugeBuffer::Get(std::size_t bytes) {
+  if (piece_.size() < bytes) {
+    piece_ = {};
+    memory_ = {};  // first: there need not be room for both
+    piece_ = {memory_.Allocate(bytes), bytes};
+  }
+  return piece_.first(bytes);
+}
+
 }  // namespace freyja::base

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace freyja::base {
@@ -37,6 +38,17 @@ class HugeArena {
   std::size_t next_bytes_ = kFirstBytes;
   std::byte* free_ = nullptr;
   std::size_t left_ = 0;
+};
+
+// One piece, used again and again. Not thread-safe.
+class HugeBuffer {
+ public:
+  // Of any content; ends what was returned before. Throws std::bad_alloc.
+  std::span<std::byte> Get(std::size_t bytes);
+
+ private:
+  HugeArena memory_;
+  std::span<std::byte> piece_;
 };
 
 }  // namespace freyja::base

@@ -2,10 +2,13 @@
 // there for deletes and compactions afterwards.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <set>
 #include <string>
+#include <thread>
 
 #include "engine/store_testing.h"
 
@@ -193,6 +196,68 @@ TEST_F(FullDiskRecoveryTest, AnOpenRemovesWhatAnEarlierOneLeftBeforeItGivesUp) {
   EXPECT_FALSE(store_->GetStats().read_only);
   EXPECT_EQ(store_->GetStats().recovered_tail_records_copied, 7000u);
   EXPECT_EQ(Contents(*store_), model_);
+}
+
+class DamagedSegmentTest : public FullDiskRecoveryTest {
+ protected:
+  // A sealed segment without a hint that does not verify, and a log that has to be copied.
+  DamagedSegmentTest() {
+    options_.reserve_bytes = 128 << 10;
+    StartAnew(256 << 10);
+    Write("s", 10);
+    EXPECT_OK(store_->SealActive());
+    testing::WaitUntilIdle(*store_);
+    store_->maintenance().Stop();
+    damaged_ = testing::SealedFiles(*store_).at(0);
+    Write("k", 50);
+    Kill();
+    for (const std::string& hint : Hints()) EXPECT_OK(machine_.fs->Unlink(kPath / hint));
+    EXPECT_OK(machine_.fs->Corrupt(kPath / damaged_, 100, std::byte{1}));
+  }
+  void ExpectCorruption() {
+    const auto opened = testing::TryOpen(machine_, options_);
+    ASSERT_FALSE(opened.has_value());
+    EXPECT_EQ(opened.error().code(), StatusCode::kCorruption);
+    EXPECT_NE(opened.error().message().find(damaged_), std::string::npos);
+  }
+
+  std::string damaged_;
+};
+
+// What is listed has to prove whole before what is not listed goes.
+TEST_F(DamagedSegmentTest, WhatAnEarlierOpenLeftStays) {
+  EXPECT_OK(
+      Must(machine_.fs->Open(kPath / "60.hint", io::OpenMode::kCreateNew))->Allocate(2 << 20));
+  LeaveFree(0);
+  ExpectCorruption();
+  EXPECT_TRUE(testing::FileExists(machine_, "60.hint"));
+}
+
+// One thread finds the damage just after another one has found the disk full, which alone would
+// leave the store open for reading.
+TEST_F(DamagedSegmentTest, IsNotForgottenForWantOfRoom) {
+  options_.recovery_threads = 2;
+  constexpr int kOfRecords = 2;  // the first read is of the header
+  std::atomic<int> reads{0};
+  std::atomic<bool> overlapped{false};
+  machine_.fs->SetOperationHook([&](Operation operation, const std::filesystem::path& path) {
+    if (operation == Operation::kCreate && path.extension() == ".data") {
+      for (int wait = 0; wait < 1000 && reads < kOfRecords; ++wait) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+      if (reads >= kOfRecords) overlapped = true;
+    }
+    if (operation == Operation::kRead && path.filename() == damaged_ && ++reads == kOfRecords) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+  });
+  machine_.fs->InjectFault({.operations = {Operation::kCreate},
+                            .path_contains = ".data",
+                            .status = Status(StatusCode::kNoSpace, "injected"),
+                            .sticky = true});
+  ExpectCorruption();
+  EXPECT_TRUE(overlapped);
+  machine_.fs->SetOperationHook({});
 }
 
 // A read that goes wrong may be all that makes them look like no records.

@@ -26,29 +26,42 @@ LoadedEntries::LoadedEntries(std::uint64_t records)
                           kMostPartBits)),
       parts_(std::size_t{1} << part_bits_) {}
 
-LoadedEntries::Chunk& LoadedEntries::ChunkFor(std::size_t part) {
-  Chunk* const last = parts_[part];
-  if (last != nullptr && last->used < Chunk::kEntries) return *last;
-  Chunk* const chunk = new (memory_.Allocate(sizeof(Chunk))) Chunk;
-  chunk->previous = last;
-  chunk->used = 0;
-  parts_[part] = chunk;
-  return *chunk;
+void LoadedEntries::AddChunk(std::size_t part) {
+  Chunk* const chunk = new (memory_[GroupOf(part)].Allocate(sizeof(Chunk))) Chunk;
+  chunk->previous = parts_[part].last;
+  parts_[part] = {.last = chunk, .next = chunk->entries, .end = chunk->entries + Chunk::kEntries};
 }
 
-void LoadedEntries::Add(const Segment& segment, std::span<const format::HintEntry> entries) {
-  for (const format::HintEntry& entry : entries) {
+void LoadedEntries::AddAll(const Segment& segment, const auto& entries) {
+  // Entries go to places all over the memory: each is asked for before it is needed.
+  constexpr std::size_t kAhead = 16;
+  const std::size_t count = entries.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i + kAhead < count) {
+      const std::size_t later = RangeNumber(entries[i + kAhead].hash.low, part_bits_);
+      __builtin_prefetch(parts_[later].next, 1);
+    }
+    const format::HintEntry entry = entries[i];
     const std::uint64_t bytes = std::uint64_t{entry.length_units} * format::kRecordAlignment;
     const std::uint64_t offset = std::uint64_t{entry.offset_units} * format::kRecordAlignment;
     const Location location(segment.slot(), offset, bytes);
     if (location.length_bytes() == 0) long_records_.emplace(location.raw(), bytes);
-    Chunk& chunk = ChunkFor(RangeNumber(entry.hash.low, part_bits_));
-    chunk.entries[chunk.used++] = {
-        .hash_low = entry.hash.low,
-        .hash_high = entry.hash.high,
-        .sequence = entry.sequence,
-        .location = entry.is_tombstone ? Location().raw() : location.raw()};
+    const std::size_t number = RangeNumber(entry.hash.low, part_bits_);
+    Part& part = parts_[number];
+    if (part.next == part.end) AddChunk(number);
+    *part.next++ = {.hash_low = entry.hash.low,
+                    .hash_high = entry.hash.high,
+                    .sequence = entry.sequence,
+                    .location = entry.is_tombstone ? Location().raw() : location.raw()};
   }
+}
+
+void LoadedEntries::Add(const Segment& segment, const format::HintEntries& entries) {
+  AddAll(segment, entries);
+}
+
+void LoadedEntries::Add(const Segment& segment, std::span<const format::HintEntry> entries) {
+  AddAll(segment, entries);
 }
 
 // --- Building -------------------------------------------------------------------------
@@ -64,7 +77,7 @@ class IndexBuilder {
         segments_(segments),
         threads_(threads),
         part_bits_(loaded_.front().part_bits_),
-        memory_(threads),
+        benches_(threads),
         winners_(loaded_.front().parts_.size()) {}
 
   Status Run();
@@ -95,16 +108,19 @@ class IndexBuilder {
   };
 
   Status FindWinners();
-  // What a thread sorts in, kept from part to part.
+  Status FindWinnersOfGroup(std::size_t group);
+  // What a thread works with, kept from part to part.
   struct Bench {
     std::vector<Entry> loaded;
     std::vector<Entry> entries;
     std::vector<std::size_t> starts;
+    base::HugeArena winners;
+    LiveCounts live;
   };
-  void FindWinnersOf(std::size_t part, Bench& bench, base::HugeArena& memory, LiveCounts& live);
+  void FindWinnersOf(std::size_t part, Bench& bench);
   void CollectSorted(std::size_t part, Bench& bench) const;
   std::uint64_t BytesOf(Location location) const;
-  void CountLive(const std::vector<LiveCounts>& live);
+  void CountLive();
   void PlanParts(std::size_t first_part, std::size_t parts, std::uint32_t depth);
   void PlanWithin(std::size_t part, std::size_t begin, std::size_t end, std::uint64_t first_hash,
                   std::uint32_t depth);
@@ -115,7 +131,7 @@ class IndexBuilder {
   SegmentTable& segments_;
   const unsigned threads_;
   const std::uint32_t part_bits_;
-  std::vector<base::HugeArena> memory_;     // of the winners; one for each thread
+  std::vector<Bench> benches_;              // one for each thread
   std::vector<std::span<Winner>> winners_;  // of each part, by hash
   std::uint32_t deepest_ = 0;               // that a page may be
   std::vector<PlannedPage> planned_;
@@ -139,17 +155,23 @@ Status IndexBuilder::Run() {
 }
 
 Status IndexBuilder::FindWinners() {
-  std::vector<LiveCounts> live(threads_);
-  std::atomic<std::size_t> next{0};
-  const Status found = RunParallel(threads_, threads_, [&](std::size_t thread) -> Status {
-    Bench bench;
-    for (std::size_t i = next.fetch_add(1); i < winners_.size(); i = next.fetch_add(1)) {
-      FindWinnersOf(i, bench, memory_[thread], live[thread]);
+  for (std::size_t group = 0; group < LoadedEntries::kGroups; ++group) {
+    FREYJA_RETURN_IF_ERROR(FindWinnersOfGroup(group));
+    for (LoadedEntries& loaded : loaded_) loaded.memory_[group] = {};
+  }
+  CountLive();
+  return Status::Ok();
+}
+
+Status IndexBuilder::FindWinnersOfGroup(std::size_t group) {
+  const std::size_t end = loaded_.front().FirstPartFrom(group + 1);
+  std::atomic<std::size_t> next{loaded_.front().FirstPartFrom(group)};
+  return RunParallel(threads_, threads_, [&](std::size_t thread) -> Status {
+    for (std::size_t i = next.fetch_add(1); i < end; i = next.fetch_add(1)) {
+      FindWinnersOf(i, benches_[thread]);
     }
     return Status::Ok();
   });
-  if (found.ok()) CountLive(live);
-  return found;
 }
 
 // The bits behind those that a part shares put a few entries into each of many buckets; only
@@ -157,8 +179,11 @@ Status IndexBuilder::FindWinners() {
 void IndexBuilder::CollectSorted(std::size_t part, Bench& bench) const {
   bench.loaded.clear();
   for (const LoadedEntries& loaded : loaded_) {
-    for (const Chunk* chunk = loaded.parts_[part]; chunk != nullptr; chunk = chunk->previous) {
-      bench.loaded.insert(bench.loaded.end(), chunk->entries, chunk->entries + chunk->used);
+    const LoadedEntries::Part& of_part = loaded.parts_[part];
+    for (const Chunk* chunk = of_part.last; chunk != nullptr; chunk = chunk->previous) {
+      const Entry* const end =
+          chunk == of_part.last ? of_part.next : chunk->entries + Chunk::kEntries;
+      bench.loaded.insert(bench.loaded.end(), chunk->entries, end);
     }
   }
   const auto bits =
@@ -184,16 +209,17 @@ void IndexBuilder::CollectSorted(std::size_t part, Bench& bench) const {
   }
 }
 
-void IndexBuilder::FindWinnersOf(std::size_t part, Bench& bench, base::HugeArena& memory,
-                                 LiveCounts& live) {
+void IndexBuilder::FindWinnersOf(std::size_t part, Bench& bench) {
   CollectSorted(part, bench);
   std::vector<Entry>& entries = bench.entries;
   const auto losers = std::ranges::unique(entries, [](const Entry& a, const Entry& b) {
     return a.hash_low == b.hash_low && a.hash_high == b.hash_high;
   });
   entries.erase(losers.begin(), losers.end());
-  auto* const winners = reinterpret_cast<Winner*>(memory.Allocate(entries.size() * sizeof(Winner)));
+  auto* const winners =
+      reinterpret_cast<Winner*>(bench.winners.Allocate(entries.size() * sizeof(Winner)));
   std::size_t count = 0;
+  LiveCounts& live = bench.live;
   for (const Entry& entry : entries) {
     const Location location(entry.location);
     if (location.is_none()) continue;
@@ -215,13 +241,13 @@ std::uint64_t IndexBuilder::BytesOf(Location location) const {
   return 0;  // not reached: whoever added the location has it
 }
 
-void IndexBuilder::CountLive(const std::vector<LiveCounts>& live) {
+void IndexBuilder::CountLive() {
   LiveCounts sum;
-  for (const LiveCounts& of_thread : live) {
-    sum.resize(std::max(sum.size(), of_thread.size()));
-    for (std::size_t slot = 0; slot < of_thread.size(); ++slot) {
-      sum[slot].records += of_thread[slot].records;
-      sum[slot].bytes += of_thread[slot].bytes;
+  for (const Bench& bench : benches_) {
+    sum.resize(std::max(sum.size(), bench.live.size()));
+    for (std::size_t slot = 0; slot < bench.live.size(); ++slot) {
+      sum[slot].records += bench.live[slot].records;
+      sum[slot].bytes += bench.live[slot].bytes;
     }
   }
   segments_.ForEach([&](Segment& segment) {

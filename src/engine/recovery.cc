@@ -65,12 +65,17 @@ Result<Recovered> Recovery::Run() {
     const std::uint64_t records = CountRecords(found, replay);
     for (unsigned i = 0; i < parts_.threads; ++i) loaded_.emplace_back(records);
   }
-  FREYJA_RETURN_IF_ERROR(LoadSealed(found));
+  FREYJA_RETURN_IF_ERROR(MapSealed(found));
+  bool read_only = parts_.read_only;
+  // After a crash it goes on beside the copying of the log, in which not all threads may have a
+  // part. Not on a full disk: see below.
+  if (read_only || found.clean || !parts_.reserve.whole()) {
+    FREYJA_RETURN_IF_ERROR(LoadSealed(found));
+  }
   recovered_.last_sequence = replay.last_sequence;
   recovered_.durable_sequence = replay.watermark;
   recovered_.tail_bytes_discarded = replay.discarded_bytes;
 
-  bool read_only = parts_.read_only;
   // No later open may take it, whether it served or not; and on a full disk its room is wanted.
   if (!read_only) parts_.directory.RemoveBestEffort(parts_.directory.IndexImagePath());
   if (!read_only && !parts_.reserve.whole()) {
@@ -90,6 +95,7 @@ Result<Recovered> Recovery::Run() {
       read_only = true;
     }
   }
+  FREYJA_RETURN_IF_ERROR(LoadSealed(found));
   if (read_only) FREYJA_RETURN_IF_ERROR(ReadLogInPlace(found, replay));
   FREYJA_RETURN_IF_ERROR(FillIndex());
   recovered_.mended = !image_ && !lacks_hint_;
@@ -168,18 +174,15 @@ Result<Segment*> Recovery::Register(std::unique_ptr<Segment> segment) {
   return registered;
 }
 
-void Recovery::AddEntries(const Segment& segment, const std::vector<format::HintEntry>& entries,
-                          std::size_t thread) {
-  if (!image_) loaded_[thread].Add(segment, entries);
-}
-
-Status Recovery::LoadEntries(const format::Manifest& manifest, Segment& segment,
-                             HintBuffers& buffers) {
+Status Recovery::LoadEntries(const format::Manifest& manifest, Segment& segment, std::size_t thread,
+                             base::HugeBuffer& buffer) {
   const format::SealedSegment& sealed = segment.sealed();
   const format::HintHeader hint = HintHeaderOf(manifest.store, sealed);
-  if (ReadHintEntries(parts_.directory, hint, buffers).ok()) return Status::Ok();
-  std::vector<format::HintEntry>& entries = buffers.entries;
-  entries.clear();
+  if (const auto entries = ReadHintEntries(parts_.directory, hint, buffer)) {
+    loaded_[thread].Add(segment, *entries);
+    return Status::Ok();
+  }
+  std::vector<format::HintEntry> entries;
   // The file is that long; how many records the manifest says is not known to be true yet.
   entries.reserve(std::min(sealed.record_count, sealed.data_bytes / format::kMinRecordBytes));
   FREYJA_RETURN_IF_ERROR(
@@ -189,6 +192,7 @@ Status Recovery::LoadEntries(const format::Manifest& manifest, Segment& segment,
       }));
   // Without one the next open scans again.
   if (!MayWriteHints() || !WriteHint(parts_.directory, hint, entries).ok()) lacks_hint_ = true;
+  loaded_[thread].Add(segment, entries);
   return Status::Ok();
 }
 
@@ -202,42 +206,35 @@ Result<std::unique_ptr<Segment>> Recovery::MapListed(const format::Manifest& man
   return segment;
 }
 
-Status Recovery::LoadSealedSegment(const format::Manifest& manifest,
-                                   const format::SealedSegment& sealed, std::size_t thread,
-                                   HintBuffers& buffers) {
-  FREYJA_ASSIGN_OR_RETURN(auto mapped, MapListed(manifest, sealed));
-  FREYJA_RETURN_IF_ERROR(LoadEntries(manifest, *mapped, buffers));
-  FREYJA_ASSIGN_OR_RETURN(const Segment* const segment, Register(std::move(mapped)));
-  AddEntries(*segment, buffers.entries, thread);
+Status Recovery::MapSealed(const format::Manifest& manifest) {
+  std::vector<std::unique_ptr<Segment>> mapped(manifest.sealed.size());
+  FREYJA_RETURN_IF_ERROR(RunParallel(mapped.size(), parts_.threads, [&](std::size_t i) -> Status {
+    FREYJA_ASSIGN_OR_RETURN(mapped[i], MapListed(manifest, manifest.sealed[i]));
+    return Status::Ok();
+  }));
+  // One after another: an image goes by their order.
+  for (auto& segment : mapped) {
+    FREYJA_ASSIGN_OR_RETURN(Segment* const registered, Register(std::move(segment)));
+    sealed_.push_back({.segment = registered, .is_loaded = image_.has_value()});
+  }
   return Status::Ok();
 }
 
 Status Recovery::LoadSealed(const format::Manifest& manifest) {
-  if (image_) {
-    for (const format::SealedSegment& sealed : manifest.sealed) {
-      FREYJA_ASSIGN_OR_RETURN(auto segment, MapListed(manifest, sealed));
-      FREYJA_ASSIGN_OR_RETURN([[maybe_unused]] const Segment* const registered,
-                              Register(std::move(segment)));
-    }
-    return Status::Ok();
-  }
-  return ForEachByThread(manifest.sealed.size(),
-                         [&](std::size_t i, std::size_t thread, HintBuffers& buffers) {
-                           return LoadSealedSegment(manifest, manifest.sealed[i], thread, buffers);
-                         });
+  next_sealed_.store(0);
+  return RunParallel(parts_.threads, parts_.threads,
+                     [&](std::size_t thread) { return LoadSomeSealed(manifest, thread); });
 }
 
-Status Recovery::ForEachByThread(
-    std::size_t count,
-    const std::function<Status(std::size_t, std::size_t, HintBuffers&)>& body) const {
-  const std::size_t threads = std::min<std::size_t>(parts_.threads, count);
-  return RunParallel(threads, parts_.threads, [&](std::size_t thread) -> Status {
-    HintBuffers buffers;
-    for (std::size_t i = thread; i < count; i += threads) {
-      FREYJA_RETURN_IF_ERROR(body(i, thread, buffers));
-    }
-    return Status::Ok();
-  });
+Status Recovery::LoadSomeSealed(const format::Manifest& manifest, std::size_t thread) {
+  base::HugeBuffer buffer;
+  for (;;) {
+    const std::size_t i = next_sealed_.fetch_add(1);
+    if (i >= sealed_.size()) return Status::Ok();
+    if (sealed_[i].is_loaded) continue;
+    FREYJA_RETURN_IF_ERROR(LoadEntries(manifest, *sealed_[i].segment, thread, buffer));
+    sealed_[i].is_loaded = true;
+  }
 }
 
 // --- The index ------------------------------------------------------------------------

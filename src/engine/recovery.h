@@ -8,7 +8,7 @@
 //     any other end nothing is ever appended to it again: what lies through the watermark
 //     is sealed in place, the valid rest is copied to fresh segments, numbers kept.
 //  4. Map the sealed segments. Unless a clean close left an index image (index_image.h), load
-//     their hints, or scan them.
+//     their hints, or scan them; beside the copying, if there is any.
 //  5. Commit that as a manifest of its own; a new log starts at the reserved number.
 //  6. Build the index: from the image, or for each key the highest number wins.
 //  7. Only then delete the files that the manifest doesn't list, and no others. (On a full
@@ -18,12 +18,12 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/environment.h"
+#include "base/huge_pages.h"
 #include "engine/directory.h"
 #include "engine/id_allocator.h"
 #include "engine/index.h"
@@ -79,18 +79,16 @@ class Recovery {
   Status CheckUnlisted(const format::Manifest& manifest);
   Status MakeManifestDurable();
   Status ClearCleanMark();
+  Status MapSealed(const format::Manifest& manifest);
+  // All that are not loaded yet. LoadSomeSealed does it on one of several threads.
   Status LoadSealed(const format::Manifest& manifest);
+  Status LoadSomeSealed(const format::Manifest& manifest, std::size_t thread);
   Result<std::unique_ptr<Segment>> MapListed(const format::Manifest& manifest,
                                              const format::SealedSegment& sealed);
-  Status LoadSealedSegment(const format::Manifest& manifest, const format::SealedSegment& sealed,
-                           std::size_t thread, HintBuffers& buffers);
-  // Calls body(i, thread, buffers) for i in [0, count), on all threads.
-  Status ForEachByThread(
-      std::size_t count,
-      const std::function<Status(std::size_t, std::size_t, HintBuffers&)>& body) const;
-  // Into buffers.entries: from the hint, or by scanning; then a hint is written for the next time,
-  // if there is room.
-  Status LoadEntries(const format::Manifest& manifest, Segment& segment, HintBuffers& buffers);
+  // From the hint, or by scanning; then a hint is written for the next time, if there is room.
+  // `thread`: no other adds with the same meanwhile.
+  Status LoadEntries(const format::Manifest& manifest, Segment& segment, std::size_t thread,
+                     base::HugeBuffer& buffer);
   // On a full disk what is free is the reserve's; a hint only saves time.
   bool MayWriteHints() const { return !parts_.read_only && parts_.reserve.whole(); }
 
@@ -128,9 +126,6 @@ class Recovery {
   Status RegisterSealedLog(const format::Manifest& manifest, std::vector<InPlace> kept,
                            const Copies& copies);
   Result<Segment*> Register(std::unique_ptr<Segment> segment);
-  // For the index, unless an image has them. `thread`: no other adds with the same meanwhile.
-  void AddEntries(const Segment& segment, const std::vector<format::HintEntry>& entries,
-                  std::size_t thread);
   Status FillIndex();
   void DeleteUnlisted();
 
@@ -139,7 +134,15 @@ class Recovery {
   std::vector<Segment*> imaged_;  // those of image_, in its order, then any others
   // Without an image: one for each thread.
   std::vector<LoadedEntries> loaded_;
-  std::atomic<bool> lacks_hint_{false};  // a sealed segment does
+  // A sealed segment of the manifest found. After an error while it was loaded a part of its
+  // entries may be in loaded_, and will be there once more: of equals one wins.
+  struct Sealed {
+    Segment* segment;
+    bool is_loaded;
+  };
+  std::vector<Sealed> sealed_;
+  std::atomic<std::size_t> next_sealed_{0};  // the next one that a thread looks at
+  std::atomic<bool> lacks_hint_{false};      // a sealed segment does
   Recovered recovered_;
 };
 

@@ -1,5 +1,6 @@
 // The recovery of the log: gone on with, sealed, or read where it is.
 #include <algorithm>
+#include <atomic>
 #include <iterator>
 #include <utility>
 
@@ -96,7 +97,7 @@ Status Recovery::MapInPlace(std::unique_ptr<io::File> file, const format::Segmen
 
 Result<Segment*> Recovery::RegisterInPlace(InPlace loaded) {
   FREYJA_ASSIGN_OR_RETURN(Segment* const segment, Register(std::move(loaded.segment)));
-  AddEntries(*segment, loaded.entries, 0);
+  if (!image_) loaded_.front().Add(*segment, loaded.entries);
   return segment;
 }
 
@@ -183,9 +184,16 @@ Status Recovery::CopyLog(const format::Manifest& manifest, const LogReplay& repl
     }
     return Status::Ok();
   };
-  const Status copied = RunParallel(of_segment.size(), ThreadsToReadLog(replay), copy);
+  // Who has nothing to copy any more loads sealed segments.
+  const unsigned threads = ThreadsToReadLog(replay);
+  const unsigned loaders = threads == 1 ? 0 : threads;
+  const Status copied =
+      RunParallel(of_segment.size() + loaders, threads, [&](std::size_t i) -> Status {
+        return i < of_segment.size() ? copy(i) : LoadSomeSealed(manifest, i - of_segment.size());
+      });
   for (Copies& some : of_segment) std::ranges::move(some, std::back_inserter(copies));
   FREYJA_RETURN_IF_ERROR(copied);
+  FREYJA_RETURN_IF_ERROR(LoadSealed(manifest));
   if (MayWriteHints()) {
     const auto seal_hint = [&](std::size_t i) -> Status {
       const Status hint = copies[i]->SealHint();
@@ -217,9 +225,11 @@ Status Recovery::SealLog(const format::Manifest& manifest, const LogReplay& repl
     for (auto& copy : copies) copy->Abandon();
     copies.clear();
   };
-  const Status copied = parts_.reserve.RunWith([&] {
+  const Status copied = parts_.reserve.RunWith([&]() -> Status {
     abandon();
     if (!parts_.reserve.whole()) {
+      // What is listed has to prove whole first.
+      FREYJA_RETURN_IF_ERROR(LoadSealed(manifest));
       DeleteUnlisted();  // what a crash during an earlier attempt left
       GiveBackTails(manifest, replay);
     }
@@ -295,17 +305,20 @@ Status Recovery::RegisterSealedLog(const format::Manifest& manifest, std::vector
     FREYJA_ASSIGN_OR_RETURN(Segment* const segment, Register(std::move(mapped)));
     segments.push_back(segment);
   }
-  return ForEachByThread(segments.size(),
-                         [&](std::size_t i, std::size_t thread, HintBuffers& buffers) -> Status {
-                           if (i < kept.size()) {
-                             AddEntries(*segments[i], kept[i].entries, thread);
-                             kept[i].entries = {};
-                             return Status::Ok();
-                           }
-                           FREYJA_RETURN_IF_ERROR(LoadEntries(manifest, *segments[i], buffers));
-                           AddEntries(*segments[i], buffers.entries, thread);
-                           return Status::Ok();
-                         });
+  if (image_) return Status::Ok();
+  std::atomic<std::size_t> next{0};
+  return RunParallel(parts_.threads, parts_.threads, [&](std::size_t thread) -> Status {
+    base::HugeBuffer buffer;
+    for (std::size_t i = next.fetch_add(1); i < segments.size(); i = next.fetch_add(1)) {
+      if (i < kept.size()) {
+        loaded_[thread].Add(*segments[i], kept[i].entries);
+        kept[i].entries = {};
+      } else {
+        FREYJA_RETURN_IF_ERROR(LoadEntries(manifest, *segments[i], thread, buffer));
+      }
+    }
+    return Status::Ok();
+  });
 }
 
 Status Recovery::ReadLogInPlace(const format::Manifest& manifest, const LogReplay& replay) {

@@ -15,17 +15,15 @@ Status CorruptionAt(const std::string& file, std::uint64_t offset, std::string_v
                 file + ": offset " + std::to_string(offset) + ": " + std::string(what));
 }
 
-Status ReadExactly(io::File& file, std::uint64_t offset, std::uint64_t bytes,
-                   std::vector<std::byte>& out) {
-  out.resize(bytes);
+Status ReadExactly(io::File& file, std::uint64_t offset, std::span<std::byte> out) {
   FREYJA_ASSIGN_OR_RETURN(const std::size_t read, file.ReadAt(offset, out));
-  if (read == bytes) return Status::Ok();
+  if (read == out.size()) return Status::Ok();
   return CorruptionAt(file.path(), offset + read, "file ends too early");
 }
 Result<std::vector<std::byte>> ReadExactly(io::File& file, std::uint64_t offset,
                                            std::uint64_t bytes) {
-  std::vector<std::byte> out;
-  FREYJA_RETURN_IF_ERROR(ReadExactly(file, offset, bytes, out));
+  std::vector<std::byte> out(bytes);
+  FREYJA_RETURN_IF_ERROR(ReadExactly(file, offset, out));
   return out;
 }
 
@@ -134,15 +132,15 @@ Result<OpenHint> OpenMatchingHint(Directory& directory, const format::HintHeader
   return OpenHint{std::move(file), layout};
 }
 
-Status TryReadEntries(Directory& directory, const format::HintHeader& expected,
-                      HintBuffers& buffers) {
+Result<format::HintEntries> TryReadEntries(Directory& directory, const format::HintHeader& expected,
+                                           base::HugeBuffer& buffer) {
   FREYJA_ASSIGN_OR_RETURN(const OpenHint hint, OpenMatchingHint(directory, expected));
-  FREYJA_RETURN_IF_ERROR(ReadExactly(*hint.file, hint.layout.entries_offset,
-                                     hint.layout.entries_bytes + 8, buffers.bytes));
-  const Status decoded = format::DecodeHintEntries(expected, buffers.bytes, buffers.entries);
-  if (decoded.ok()) return decoded;
-  return CorruptionAt(format::HintFileName(expected.identity.id), hint.layout.entries_offset,
-                      decoded.message());
+  const auto bytes = buffer.Get(hint.layout.entries_bytes + 8);
+  FREYJA_RETURN_IF_ERROR(ReadExactly(*hint.file, hint.layout.entries_offset, bytes));
+  auto decoded = format::DecodeHintEntries(expected, bytes);
+  if (decoded) return decoded;
+  return std::unexpected(CorruptionAt(format::HintFileName(expected.identity.id),
+                                      hint.layout.entries_offset, decoded.error().message()));
 }
 
 Result<std::vector<std::byte>> TryReadFilter(Directory& directory,
@@ -158,24 +156,25 @@ Result<std::vector<std::byte>> TryReadFilter(Directory& directory,
 
 // A hint that can't be used is made anew by an open that asks for it; a missing one as well, but
 // that may be of a segment that is no longer listed, and whoever cares looks.
-void Note(Directory& directory, const Status& read) {
-  if (!read.ok() && read.code() != StatusCode::kNotFound) directory.health().WantFullOpen();
+void Note(Directory& directory, const Status& error) {
+  if (error.code() != StatusCode::kNotFound) directory.health().WantFullOpen();
 }
 
 }  // namespace
 
-Status ReadHintEntries(Directory& directory, const format::HintHeader& expected,
-                       HintBuffers& buffers) {
-  Status read = TryReadEntries(directory, expected, buffers);
-  Note(directory, read);
+Result<format::HintEntries> ReadHintEntries(Directory& directory,
+                                            const format::HintHeader& expected,
+                                            base::HugeBuffer& buffer) {
+  auto read = TryReadEntries(directory, expected, buffer);
+  if (!read) Note(directory, read.error());
   return read;
 }
 
 Result<std::vector<format::HintEntry>> ReadHintEntries(Directory& directory,
                                                        const format::HintHeader& expected) {
-  HintBuffers buffers;
-  FREYJA_RETURN_IF_ERROR(ReadHintEntries(directory, expected, buffers));
-  return std::move(buffers.entries);
+  base::HugeBuffer buffer;
+  FREYJA_ASSIGN_OR_RETURN(const auto entries, ReadHintEntries(directory, expected, buffer));
+  return entries.Copy();
 }
 
 Result<std::vector<std::byte>> ReadHintFilter(Directory& directory,

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/huge_pages.h"
 #include "engine/directory.h"
 #include "engine/record_scanner.h"
 #include "engine/segment.h"
@@ -42,15 +43,11 @@ Status ScanSealed(io::File& file, const format::SegmentIdentity& identity,
 // The entries of the hint of a sealed segment. Any error means: scan the segment instead.
 Result<std::vector<format::HintEntry>> ReadHintEntries(Directory& directory,
                                                        const format::HintHeader& expected);
-// For one who reads many hints: memory that is touched for the first time costs more than what
-// is then done with it.
-struct HintBuffers {
-  std::vector<std::byte> bytes;
-  std::vector<format::HintEntry> entries;
-};
-// Into buffers.entries, which mean nothing after an error.
-Status ReadHintEntries(Directory& directory, const format::HintHeader& expected,
-                       HintBuffers& buffers);
+// The same for one who reads many hints: memory that is touched for the first time costs more than
+// what is then done with it. What is returned lies in `buffer`.
+Result<format::HintEntries> ReadHintEntries(Directory& directory,
+                                            const format::HintHeader& expected,
+                                            base::HugeBuffer& buffer);
 // The filter alone. Any error means: "maybe", for every key.
 Result<std::vector<std::byte>> ReadHintFilter(Directory& directory,
                                               const format::HintHeader& expected);

@@ -34,12 +34,8 @@ constexpr std::size_t kHeaderChecksum = 92;
 // Behind the entries and behind the filter: checksum and four zeros.
 constexpr std::size_t kTrailerBytes = 8;
 
-// The last word of an entry: length in units, then these.
-constexpr std::uint32_t kLengthMask = (1U << 27) - 1;
-constexpr std::uint32_t kReservedBits = 7U << 27;
-constexpr std::uint32_t kTombstoneBit = 1U << 30;
-constexpr std::uint32_t kExpiryBit = 1U << 31;
-constexpr std::size_t kPackedOffset = 28;
+// Of an entry's last word.
+constexpr std::uint32_t kReservedBits = ~(kHintLengthMask | kHintTombstoneBit | kHintExpiryBit);
 
 // What a 32-bit offset in units can address; also keeps the sums below from overflowing.
 constexpr std::uint64_t kMaxDataBytes = (std::uint64_t{1} << 32) * kRecordAlignment;
@@ -125,20 +121,16 @@ void EncodeHintEntry(const HintEntry& entry, std::span<std::byte, kHintEntryByte
   base::Store(out.data() + 8, entry.hash.high);
   base::Store(out.data() + 16, entry.sequence);
   base::Store(out.data() + 24, entry.offset_units);
-  base::Store(out.data() + kPackedOffset, (entry.length_units & kLengthMask) |
-                                              (entry.is_tombstone ? kTombstoneBit : 0) |
-                                              (entry.has_expiry ? kExpiryBit : 0));
+  base::Store(out.data() + kHintEntryPacked, (entry.length_units & kHintLengthMask) |
+                                                 (entry.is_tombstone ? kHintTombstoneBit : 0) |
+                                                 (entry.has_expiry ? kHintExpiryBit : 0));
 }
 
-HintEntry DecodeHintEntry(std::span<const std::byte, kHintEntryBytes> bytes) {
-  const auto packed = base::Load<std::uint32_t>(bytes.data() + kPackedOffset);
-  return {.hash = {.low = base::Load<std::uint64_t>(bytes.data()),
-                   .high = base::Load<std::uint64_t>(bytes.data() + 8)},
-          .sequence = base::Load<std::uint64_t>(bytes.data() + 16),
-          .offset_units = base::Load<std::uint32_t>(bytes.data() + 24),
-          .length_units = packed & kLengthMask,
-          .is_tombstone = (packed & kTombstoneBit) != 0,
-          .has_expiry = (packed & kExpiryBit) != 0};
+std::vector<HintEntry> HintEntries::Copy() const {
+  std::vector<HintEntry> entries;
+  entries.reserve(size());
+  for (std::size_t i = 0; i < size(); ++i) entries.push_back((*this)[i]);
+  return entries;
 }
 
 HintFrame::HintFrame(const HintHeader& header)
@@ -213,36 +205,25 @@ Result<HintHeader> DecodeHintHeader(std::span<const std::byte> bytes) {
   return header;
 }
 
-Result<std::vector<HintEntry>> DecodeHintEntries(const HintHeader& header,
-                                                 std::span<const std::byte> bytes) {
-  std::vector<HintEntry> entries;
-  FREYJA_RETURN_IF_ERROR(DecodeHintEntries(header, bytes, entries));
-  return entries;
-}
-
-Status DecodeHintEntries(const HintHeader& header, std::span<const std::byte> bytes,
-                         std::vector<HintEntry>& entries) {
-  entries.clear();
+Result<HintEntries> DecodeHintEntries(const HintHeader& header, std::span<const std::byte> bytes) {
   const std::uint64_t entries_bytes = LayoutOf(header).entries_bytes;
   FREYJA_RETURN_IF_ERROR(CheckPart(header, kEntriesWhat, entries_bytes, bytes));
-  entries.reserve(header.record_count);
+  const HintEntries entries(bytes.first(entries_bytes));
   std::uint64_t lowest_offset_units = kSegmentHeaderBytes / kRecordAlignment;
-  for (std::uint64_t at = 0; at < entries_bytes; at += kHintEntryBytes) {
-    const auto entry_bytes = bytes.subspan(at).first<kHintEntryBytes>();
-    const HintEntry entry = DecodeHintEntry(entry_bytes);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const HintEntry entry = entries[i];
     const std::uint64_t end_units = std::uint64_t{entry.offset_units} + entry.length_units;
-    const auto packed = base::Load<std::uint32_t>(entry_bytes.data() + kPackedOffset);
+    const auto packed =
+        base::Load<std::uint32_t>(bytes.data() + i * kHintEntryBytes + kHintEntryPacked);
     if ((packed & kReservedBits) != 0 || entry.sequence == 0 ||
         entry.length_units < kMinRecordBytes / kRecordAlignment ||
         entry.offset_units < lowest_offset_units ||
         end_units > header.data_bytes / kRecordAlignment) {
-      return Damaged(kEntriesWhat,
-                     "impossible entry number " + std::to_string(at / kHintEntryBytes));
+      return std::unexpected(Damaged(kEntriesWhat, "impossible entry number " + std::to_string(i)));
     }
     lowest_offset_units = end_units;
-    entries.push_back(entry);
   }
-  return Status::Ok();
+  return entries;
 }
 
 Result<std::vector<std::byte>> DecodeHintFilter(const HintHeader& header,

@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "base/bytes.h"
 #include "format/ids.h"
 #include "freyja/status.h"
 
@@ -18,6 +19,12 @@ namespace freyja::format {
 
 inline constexpr std::size_t kHintHeaderBytes = 96;
 inline constexpr std::size_t kHintEntryBytes = 32;
+
+// The last word of an entry: length in units, then these.
+inline constexpr std::size_t kHintEntryPacked = 28;
+inline constexpr std::uint32_t kHintLengthMask = (1U << 27) - 1;
+inline constexpr std::uint32_t kHintTombstoneBit = 1U << 30;
+inline constexpr std::uint32_t kHintExpiryBit = 1U << 31;
 
 struct HintEntry {
   KeyHash hash = {};
@@ -50,7 +57,34 @@ struct HintLayout {
 HintLayout LayoutOf(const HintHeader& header);
 
 void EncodeHintEntry(const HintEntry& entry, std::span<std::byte, kHintEntryBytes> out);
-HintEntry DecodeHintEntry(std::span<const std::byte, kHintEntryBytes> bytes);
+// Here, because an open does it for every record of the store.
+inline HintEntry DecodeHintEntry(std::span<const std::byte, kHintEntryBytes> bytes) {
+  const auto packed = base::Load<std::uint32_t>(bytes.data() + kHintEntryPacked);
+  return {.hash = {.low = base::Load<std::uint64_t>(bytes.data()),
+                   .high = base::Load<std::uint64_t>(bytes.data() + 8)},
+          .sequence = base::Load<std::uint64_t>(bytes.data() + 16),
+          .offset_units = base::Load<std::uint32_t>(bytes.data() + 24),
+          .length_units = packed & kHintLengthMask,
+          .is_tombstone = (packed & kHintTombstoneBit) != 0,
+          .has_expiry = (packed & kHintExpiryBit) != 0};
+}
+
+// The entries of a hint that has been verified, decoded when asked for. A view of its bytes.
+class HintEntries {
+ public:
+  std::size_t size() const { return bytes_.size() / kHintEntryBytes; }
+  HintEntry operator[](std::size_t i) const {
+    return DecodeHintEntry(bytes_.subspan(i * kHintEntryBytes).first<kHintEntryBytes>());
+  }
+  std::vector<HintEntry> Copy() const;
+
+ private:
+  friend Result<HintEntries> DecodeHintEntries(const HintHeader& header,
+                                               std::span<const std::byte> bytes);
+  explicit HintEntries(std::span<const std::byte> bytes) : bytes_(bytes) {}
+
+  std::span<const std::byte> bytes_;
+};
 
 // What stands around the entries of a hint, made while they go by, so that nobody needs to hold
 // a whole hint. Not thread-safe.
@@ -80,12 +114,9 @@ class HintFrame {
 std::vector<std::byte> EncodeHint(HintHeader header, std::span<const HintEntry> entries);
 // kCorruption, or kUnsupported for a newer format version.
 Result<HintHeader> DecodeHintHeader(std::span<const std::byte> bytes);
-// Checks the checksum behind the entries. `bytes`: entries_bytes + 8 from entries_offset.
-Result<std::vector<HintEntry>> DecodeHintEntries(const HintHeader& header,
-                                                 std::span<const std::byte> bytes);
-// The same into a vector that is used again; after an error its contents mean nothing.
-Status DecodeHintEntries(const HintHeader& header, std::span<const std::byte> bytes,
-                         std::vector<HintEntry>& entries);
+// Checks the checksum behind the entries, and each of them. `bytes`: entries_bytes + 8 from
+// entries_offset, which must outlive what is returned.
+Result<HintEntries> DecodeHintEntries(const HintHeader& header, std::span<const std::byte> bytes);
 // Checks the checksum behind the filter. `bytes`: filter_bytes + 8 from filter_offset.
 Result<std::vector<std::byte>> DecodeHintFilter(const HintHeader& header,
                                                 std::span<const std::byte> bytes);

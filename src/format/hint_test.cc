@@ -38,7 +38,7 @@ Result<Decoded> DecodeFile(std::span<const std::byte> bytes) {
   auto filter =
       DecodeHintFilter(*header, bytes.subspan(layout.filter_offset, layout.filter_bytes + 8));
   if (!filter) return std::unexpected(filter.error());
-  return Decoded{.header = *header, .entries = *std::move(entries), .filter = *std::move(filter)};
+  return Decoded{.header = *header, .entries = entries->Copy(), .filter = *std::move(filter)};
 }
 
 StatusCode CodeOf(std::span<const std::byte> bytes) {
