@@ -230,6 +230,15 @@ class ModelRun {
       if (!results[i]) return results[i].error().ToString();
       if (*results[i] != Visible(keys[i])) return "MultiGet: wrong answer for " + keys[i];
     }
+    std::vector<std::string> values(keys.size(), "used before");
+    const auto found = store_->MultiGet(views, values);
+    if (found.size() != keys.size()) return "MultiGet into buffers: wrong number of results";
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      if (!found[i]) return found[i].error().ToString();
+      if (*found[i] != Visible(keys[i]).has_value() || values[i] != Visible(keys[i]).value_or("")) {
+        return "MultiGet into buffers: wrong answer for " + keys[i];
+      }
+    }
     return {};
   }
 

@@ -25,11 +25,13 @@ class FreyjaSession final : public PeerSession {
   Outcome Delete(std::string_view key) override { return ToOutcome(store_.Delete(key)); }
 
   Outcome MultiGet(std::span<const std::string_view> keys, std::span<Answer> answers) override {
-    std::vector<Result<std::optional<std::string>>> found = store_.MultiGet(keys);
+    if (values_.size() < keys.size()) values_.resize(keys.size());
+    const std::vector<Result<bool>> found =
+        store_.MultiGet(keys, std::span(values_).first(keys.size()));
     for (std::size_t i = 0; i < keys.size(); ++i) {
       if (!found[i]) return Fail(found[i].error().ToString());
-      answers[i].found = found[i]->has_value();
-      if (answers[i].found) answers[i].value = **std::move(found[i]);
+      answers[i].found = *found[i];
+      answers[i].value.swap(values_[i]);
     }
     return Outcome::kDone;
   }
@@ -50,6 +52,7 @@ class FreyjaSession final : public PeerSession {
   }
 
   KVStore& store_;
+  std::vector<std::string> values_;
   WriteBatch batch_;
 };
 

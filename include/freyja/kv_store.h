@@ -70,6 +70,10 @@ class KVStore {
   // misses of many keys.
   [[nodiscard]] std::vector<Result<std::optional<std::string>>> MultiGet(
       std::span<const std::string_view> keys) const;
+  // The same into `values`, one for each key, reusing their capacity; for `false` or an error
+  // the value is emptied. kInvalidArgument for all, and nothing changed, if there are not as many.
+  [[nodiscard]] std::vector<Result<bool>> MultiGet(std::span<const std::string_view> keys,
+                                                   std::span<std::string> values) const;
 
   [[nodiscard]] Result<Iterator> NewIterator() const;
 

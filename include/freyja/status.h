@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -34,25 +35,33 @@ enum class StatusCode : std::uint8_t {
 std::string_view StatusCodeName(StatusCode code);
 
 // Outcome of a call: a code and, unless it is kOk, a message that names the
-// thing, the limit or the file concerned. Copyable; thread-compatible.
+// thing, the limit or the file concerned. kOk takes no memory; an error that finds none keeps
+// its code and loses its message. Copies share the message and never fail. Thread-compatible.
 class [[nodiscard]] Status {
  public:
   Status() = default;
-  Status(StatusCode code, std::string message) : code_(code), message_(std::move(message)) {}
+  Status(StatusCode code, std::string message) noexcept;
 
   static Status Ok() { return {}; }
 
-  bool ok() const { return code_ == StatusCode::kOk; }
-  StatusCode code() const { return code_; }
-  const std::string& message() const { return message_; }
+  bool ok() const { return error_ == nullptr; }
+  StatusCode code() const { return ok() ? StatusCode::kOk : error_->code; }
+  const std::string& message() const { return (ok() ? WithoutMessage({}) : *error_).message; }
   // "Corruption: 7.data: offset 4096: checksum mismatch"
   std::string ToString() const;
 
-  friend bool operator==(const Status&, const Status&) = default;
+  friend bool operator==(const Status& a, const Status& b) {
+    return a.code() == b.code() && a.message() == b.message();
+  }
 
  private:
-  StatusCode code_ = StatusCode::kOk;
-  std::string message_;
+  struct Error {
+    StatusCode code;
+    std::string message;
+  };
+  static const Error& WithoutMessage(StatusCode code);
+
+  std::shared_ptr<const Error> error_;
 };
 
 template <typename T>

@@ -164,6 +164,15 @@ std::vector<Result<std::optional<std::string>>> KVStore::MultiGet(
   }
 }
 
+std::vector<Result<bool>> KVStore::MultiGet(std::span<const std::string_view> keys,
+                                            std::span<std::string> values) const {
+  try {
+    return parts_->store->MultiGet(keys, values);
+  } catch (const std::bad_alloc&) {
+    return std::vector<Result<bool>>(keys.size(), std::unexpected(OutOfMemory()));
+  }
+}
+
 Result<Iterator> KVStore::NewIterator() const {
   return Guarded([&]() -> Result<Iterator> {
     FREYJA_ASSIGN_OR_RETURN(auto iterator, parts_->store->NewIterator());

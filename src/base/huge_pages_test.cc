@@ -43,6 +43,21 @@ TEST(HugeArenaTest, PiecesOfAllLengthsAreAlignedAndDoNotOverlap) {
   }
 }
 
+TEST(HugeBufferTest, ItIsTheSameMemoryUntilMoreIsWanted) {
+  HugeBuffer buffer;
+  const auto first = buffer.Get(1000);
+  EXPECT_EQ(first.size(), 1000u);
+  EXPECT_EQ(buffer.Get(10).data(), first.data());
+  EXPECT_EQ(buffer.Get(1000).data(), first.data());
+  for (const std::size_t bytes : {std::size_t{2000}, 3 * kHugePageBytes + 5}) {
+    const auto larger = buffer.Get(bytes);
+    ASSERT_EQ(larger.size(), bytes);
+    std::memset(larger.data(), 1, larger.size());
+  }
+  EXPECT_THROW(buffer.Get(std::size_t{1} << 62), std::bad_alloc);
+  std::memset(buffer.Get(100).data(), 1, 100);
+}
+
 TEST(HugeArenaTest, AnImpossiblePieceThrowsAndTheRestGoesOn) {
   HugeArena arena;
   EXPECT_THROW(arena.Allocate(std::size_t{1} << 62), std::bad_alloc);

@@ -127,6 +127,13 @@ class Index {
     __builtin_prefetch(page.Line(page.HomeLine(hash)));
   }
 
+  // The same for one who is going to change it, and the page's header with it.
+  void PrefetchToChange(std::uint64_t hash) const {
+    const PageRef page = Lookup(hash);
+    __builtin_prefetch(page.page(), 1);
+    __builtin_prefetch(page.Line(page.HomeLine(hash)), 1);
+  }
+
   // Maps the key to `new_location` and returns its old location, none if it is
   // new. `on_change(old)` is called exactly once, under the page lock, just
   // before readers can see the change, and not at all on an error.

@@ -27,7 +27,7 @@ void IndexPage::Insert(IndexSlot& slot, std::uint64_t hash, Location location) {
   ++live_;
   if (slot.location.load() == kNeverUsedLocation) ++used_;
   // The hash first: a slot in use always has its key's hash.
-  slot.hash.store(hash);
+  slot.hash.store(hash, std::memory_order_relaxed);  // the next store orders it
   FREYJA_SCHEDULE_POINT("index.insert");
   slot.location.store(location.raw());
 }

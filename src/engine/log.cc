@@ -65,15 +65,17 @@ void Log::Appended(std::uint64_t records, std::uint64_t tombstones, std::uint64_
   const std::uint64_t last = appended_.load() + records;
   if (active->log_records.load() == 0) active->log_first_sequence.store(appended_.load() + 1);
   append_offset_ += bytes;
-  // The order matters to a sync that runs meanwhile: a number it sees in appended_ must be
-  // in a segment it finds unsynced.
-  active->log_last_sequence.store(last);
-  active->log_records.fetch_add(records, std::memory_order_relaxed);  // statistics
-  active->log_tombstones.fetch_add(tombstones, std::memory_order_relaxed);
-  active->log_end.store(append_offset_);
+  // One writer, the leader. The order matters to a sync that runs meanwhile: a number it sees in
+  // appended_ must be in a segment it finds unsynced.
+  const auto add = [](std::atomic<std::uint64_t>& counter, std::uint64_t by) {
+    counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_release);
+  };
+  active->log_last_sequence.store(last, std::memory_order_release);
+  add(active->log_records, records);
+  add(active->log_tombstones, tombstones);
+  active->log_end.store(append_offset_, std::memory_order_release);
   appended_.store(last);
-  appended_bytes_.store(appended_bytes_.load(std::memory_order_relaxed) + bytes,
-                        std::memory_order_relaxed);  // one writer, the leader; a statistic
+  add(appended_bytes_, bytes);
   const std::uint64_t low = append_offset_ + window_.bytes() / 2;
   if (low < active->limit()) {
     if (active->populated_end.load() < low) wake_maintenance_();

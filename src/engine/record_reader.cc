@@ -21,18 +21,45 @@ Result<FoundRecord> RecordReader::Read(Location location) const {
   return std::unexpected(Status(StatusCode::kCorruption, where + "the record does not verify"));
 }
 
-Result<std::optional<FoundRecord>> RecordReader::Find(std::string_view key,
-                                                      std::uint64_t hash) const {
+bool RecordReader::Verify(Location location, FoundRecord& found) const {
+  Segment& segment = segments_.At(location);
+  FREYJA_SCHEDULE_POINT("read.key", &segment);
+  found.segment = &segment;
+  found.location = location;
+  return format::DecodeRecord(segment.BytesAt(location), segment.SeedAt(location), found.record);
+}
+
+Result<bool> RecordReader::Find(std::string_view key, std::uint64_t hash,
+                                FoundRecord& found) const {
   Location damaged;
   const Location location = index_.Find(hash, [&](Location candidate) {
     if (IsLong(candidate)) ReadAhead(candidate);
-    return HasKey(candidate, key, &damaged);
+    if (Verify(candidate, found)) return found.record.key == key;
+    // Nobody can know whose record it was, but what is left of it may say so.
+    damaged = candidate;
+    return format::PeekKey(found.segment->BytesAt(candidate)) == key;
   });
-  if (location.is_none() && damaged.is_none()) return std::nullopt;
-  FREYJA_ASSIGN_OR_RETURN(const FoundRecord found, Read(location.is_none() ? damaged : location));
-  // A record that reads well now although it did not a moment ago: the disk wavers.
-  if (found.record.key != key) return std::nullopt;
-  return found;
+  if (location != damaged) [[likely]] {
+    if (!location.is_none()) return true;
+  } else if (location.is_none()) {
+    return false;
+  }
+  FREYJA_ASSIGN_OR_RETURN(found, Read(damaged));
+  // It reads well now although it did not a moment ago: the disk wavers.
+  return found.record.key == key;
+}
+
+Result<std::optional<FoundRecord>> RecordReader::Find(std::string_view key,
+                                                      std::uint64_t hash) const {
+  FoundRecord found;
+  FREYJA_ASSIGN_OR_RETURN(const bool is_there, Find(key, hash, found));
+  return is_there ? std::optional(found) : std::nullopt;
+}
+
+Result<bool> RecordReader::Find(std::string_view key, std::uint64_t hash, Location likely,
+                                FoundRecord& found) const {
+  if (!likely.is_none() && Verify(likely, found) && found.record.key == key) return true;
+  return Find(key, hash, found);
 }
 
 namespace {
@@ -53,7 +80,7 @@ void RecordReader::ReadAhead(Location location) const {
 }
 
 void RecordReader::Prepare(std::string_view key, std::uint64_t hash) const {
-  if (!cold_.expected()) return index_.Prefetch(hash);
+  if (!cold_.expected()) return index_.PrefetchToChange(hash);
   index_.Find(hash, [&](Location location) {
     bool has_key = false;
     cold_.Time([&] { has_key = HasKey(location, key); });
@@ -61,20 +88,27 @@ void RecordReader::Prepare(std::string_view key, std::uint64_t hash) const {
   });
 }
 
-void RecordReader::Prefetch(std::span<const std::uint64_t> hashes, std::uint64_t most_bytes) const {
+void RecordReader::PrefetchRecord(std::uint64_t hash) const {
+  const Location likely = index_.Find(hash, [](Location) { return true; });
+  if (!likely.is_none()) __builtin_prefetch(At(likely));
+}
+
+void RecordReader::Prefetch(std::span<const std::uint64_t> hashes, std::uint64_t most_bytes,
+                            std::span<Location> likely) const {
   for (const std::uint64_t hash : hashes) index_.Prefetch(hash);
   const bool from_disk = cold_.expected();
   Location first;
-  for (const std::uint64_t hash : hashes) {
-    const Location likely = index_.Find(hash, [](Location) { return true; });
-    if (likely.is_none()) continue;
-    const std::byte* const at = At(likely);
+  for (std::size_t i = 0; i < hashes.size(); ++i) {
+    const Location location = index_.Find(hashes[i], [](Location) { return true; });
+    if (!likely.empty()) likely[i] = location;
+    if (location.is_none()) continue;
+    const std::byte* const at = At(location);
     __builtin_prefetch(at);
     __builtin_prefetch(at + 64);
     __builtin_prefetch(at + 128);
-    const std::uint64_t known = likely.length_bytes();
-    if (from_disk) WillNeed(likely, std::min(known != 0 ? known : most_bytes, most_bytes));
-    if (first.is_none()) first = likely;
+    const std::uint64_t known = location.length_bytes();
+    if (from_disk) WillNeed(location, std::min(known != 0 ? known : most_bytes, most_bytes));
+    if (first.is_none()) first = location;
   }
   if (!first.is_none()) cold_.TimeSome([&] { Touch(At(first)); });
 }

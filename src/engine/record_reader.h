@@ -28,9 +28,14 @@ class RecordReader {
   RecordReader(const Index& index, const SegmentTable& segments)
       : index_(index), segments_(segments) {}
 
-  // The newest record of `key`, verified; empty if there is none. Expiry is not looked at.
-  // kCorruption (or kIoError, if the mapping failed under the read) names file and offset.
+  // The newest record of `key`, verified; false if there is none, and `found` means nothing then or
+  // after an error. Expiry is not looked at. kCorruption (or kIoError, if the mapping failed under
+  // the read) names file and offset.
+  Result<bool> Find(std::string_view key, std::uint64_t hash, FoundRecord& found) const;
   Result<std::optional<FoundRecord>> Find(std::string_view key, std::uint64_t hash) const;
+  // The same for one who has had `likely` from Prefetch, under the same guard.
+  Result<bool> Find(std::string_view key, std::uint64_t hash, Location likely,
+                    FoundRecord& found) const;
 
   // The record at a location that the index or a snapshot holds, verified.
   Result<FoundRecord> Read(Location location) const;
@@ -54,6 +59,10 @@ class RecordReader {
   // the disk, reads also what may be its record, and waits for it.
   void Prepare(std::string_view key, std::uint64_t hash) const;
 
+  // Starts fetching the beginning of what may be the key's record, if its index line has come by
+  // now.
+  void PrefetchRecord(std::uint64_t hash) const;
+
   // HasKey, which now and then looks whether it waits for a disk.
   bool HasKeyTimed(Location location, std::string_view key, Location* damaged) const {
     bool has_key = false;
@@ -63,8 +72,9 @@ class RecordReader {
 
   // Starts fetching what looking for these keys will touch, so that the misses overlap: the index
   // lines, then of each record that may be a key's the first `most_bytes`, from the disk if they
-  // seem to be there.
-  void Prefetch(std::span<const std::uint64_t> hashes, std::uint64_t most_bytes) const;
+  // seem to be there. `likely`, if not empty, is told where these records are.
+  void Prefetch(std::span<const std::uint64_t> hashes, std::uint64_t most_bytes,
+                std::span<Location> likely = {}) const;
 
   // Whether records seem to come from the disk at present.
   bool ExpectsDisk() const { return cold_.expected(); }
@@ -76,6 +86,9 @@ class RecordReader {
   }
 
  private:
+  // Whether the record there verifies; found.segment is told in any case.
+  bool Verify(Location location, FoundRecord& found) const;
+
   // Of a longer one more than one page has to be read.
   static constexpr std::uint64_t kLongRecord = 4096;
   static bool IsLong(Location location) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "engine/at_step.h"
 #include "engine/sealed_writer.h"
 #include "engine/store_testing.h"
@@ -67,7 +69,7 @@ TEST_F(RecordReaderTest, AKeyThatReadsWellOnlyTheSecondTimeIsFound) {
     EXPECT_OK(fs_.Corrupt(file, at + format::kRecordHeaderBytes, std::byte{1}));
   };
   flip();
-  const testing::AtStep second_look("read.verify", flip);
+  const testing::AtStep second_look("read.record", flip);
   EXPECT_EQ(Find("ada", 42), "1");
 }
 
@@ -83,6 +85,17 @@ TEST_F(RecordReaderTest, KeysThatShareAHashAreToldApart) {
   EXPECT_EQ(Find("ada", kHash), "1");
   EXPECT_EQ(Find("bob", kHash), "2");
   EXPECT_EQ(Find("eve", kHash), std::nullopt);
+
+  const EpochGuard guard(epochs_);
+  std::array<Location, 1> likely;
+  reader_.Prefetch(std::array{kHash}, 4096, likely);
+  ASSERT_FALSE(likely[0].is_none());
+  FoundRecord found;
+  for (const char* key : {"ada", "bob"}) {
+    EXPECT_TRUE(Must(reader_.Find(key, kHash, likely[0], found)));
+    EXPECT_EQ(found.record.key, key);
+  }
+  EXPECT_FALSE(Must(reader_.Find("eve", kHash, likely[0], found)));
 }
 
 TEST_F(RecordReaderTest, ReadsEndWhereTheirSegmentEnds) {

@@ -104,6 +104,8 @@ class Store {
   Result<std::optional<Pinned>> GetPinned(std::string_view key) const;
   std::vector<Result<std::optional<std::string>>> MultiGet(
       std::span<const std::string_view> keys) const;
+  std::vector<Result<bool>> MultiGet(std::span<const std::string_view> keys,
+                                     std::span<std::string> values) const;
   Result<std::unique_ptr<IteratorImpl>> NewIterator() const;
   Status Sync();
   Status VerifyChecksums() const;
@@ -157,14 +159,21 @@ class Store {
   void SaveIndex() noexcept;
   void StartWriting(const Recovered& recovered, std::uint64_t reserved_sequence);
 
-  Status CheckOpen() const;
-  Status CheckKey(std::string_view key) const;
+  Status CheckOpen() const { return closed_.load() ? Closed() : Status::Ok(); }
+  static Status CheckKey(std::string_view key) {
+    return key.size() - kMinKeyBytes > kMaxKeyBytes - kMinKeyBytes ? BadKey(key) : Status::Ok();
+  }
+  static Status Closed();
+  static Status BadKey(std::string_view key);
   Status CheckOperation(std::string_view key, std::string_view value) const;
   Result<bool> ResolveSync(freyja::Sync sync) const;
   WriteOperation MakeOperation(std::string_view key, std::string_view value,
                                std::uint64_t expires_at_ms, bool is_delete) const;
   // The record of `key` if it is there and hasn't expired. The caller holds a guard.
-  Result<std::optional<FoundRecord>> FindVisible(std::string_view key, std::uint64_t hash) const;
+  Result<bool> FindVisible(std::string_view key, std::uint64_t hash, FoundRecord& found,
+                           Location likely = {}) const;
+  template <class Answer>
+  void GetEach(std::span<const std::string_view> keys, Answer&& answer) const;
   Status VerifySegment(const Segment& segment) const;
   Status VerifyQuarantined() const;
   SegmentInfo Describe(const Segment& segment) const;

@@ -317,6 +317,43 @@ TEST_F(StoreTest, OnAColdStoreAWriteLooksAtWhatItReplacesBeforeItsTurn) {
   EXPECT_EQ(Contents(*store), (Model{{"l", "batched"}, {"other", "v"}}));
 }
 
+TEST_F(StoreTest, ManyKeysAreReadIntoBuffersThatAreUsedAgain) {
+  auto store = Open(machine_);
+  for (int i = 0; i < 20; ++i) Put(*store, "k" + std::to_string(i), ValueOf("k", i));
+  EXPECT_OK(store->Put("expired", "v", {.expires_at_ms = 1}));
+  const std::string long_key(kMaxKeyBytes + 1, 'k');
+  std::vector<std::string> keys;
+  for (int i = 0; i < 40; ++i) keys.push_back("k" + std::to_string(i));
+  keys.insert(keys.begin() + 17, {"expired", "", long_key});
+  const std::vector<std::string_view> views(keys.begin(), keys.end());
+  std::vector<std::string> values(keys.size(), std::string(1000, 'x'));
+  const void* const first = values[0].data();
+  const auto found = store->MultiGet(views, values);
+  ASSERT_EQ(found.size(), keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (keys[i].empty() || keys[i].size() > kMaxKeyBytes) {
+      EXPECT_EQ(CodeOf(found[i]), StatusCode::kInvalidArgument);
+      EXPECT_EQ(values[i], "");
+      continue;
+    }
+    const auto one = Must(store->Get(keys[i], values.emplace_back()));
+    EXPECT_EQ(Must(found[i]), one) << keys[i];
+    EXPECT_EQ(values[i], values.back()) << keys[i];
+    values.pop_back();
+  }
+  EXPECT_EQ(Must(found[0]), true);
+  EXPECT_EQ(values[0].data(), first) << "its memory was there";
+
+  const auto too_few = store->MultiGet(views, std::span(values).first(2));
+  ASSERT_EQ(too_few.size(), keys.size());
+  for (const auto& each : too_few) EXPECT_EQ(CodeOf(each), StatusCode::kInvalidArgument);
+  EXPECT_NE(values[0], "") << "nothing is changed";
+  EXPECT_OK(store->Close());
+  for (const auto& each : store->MultiGet(views, values)) {
+    EXPECT_EQ(CodeOf(each), StatusCode::kClosed);
+  }
+}
+
 // A listener's, for one. An answer of success would be a promise that the clean mark breaks.
 TEST_F(StoreTest, AWriteThatComesTooLateForTheCloseIsRefused) {
   for (const bool is_delete : {false, true}) {

@@ -185,6 +185,11 @@ void Writer::Append(Request& request) {
   }
   Status status = CheckSpaceForPuts(request.operations);
   if (status.ok()) status = AppendRecords(request);
+  if (status.ok() && request.operations.size() == 1) {
+    // Publishing will compare the old record's key. By now the index line has come.
+    const EpochGuard guard(parts_.epochs);
+    parts_.reader.PrefetchRecord(request.operations.front().hash.low);
+  }
   request.appended = status.ok();
   if (!status.ok()) request.result = std::unexpected(std::move(status));
 }

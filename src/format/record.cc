@@ -53,26 +53,33 @@ std::size_t EncodeRecord(const Record& record, std::uint32_t seed, std::span<std
 
 std::optional<Record> DecodeRecord(std::span<const std::byte> bytes, std::uint32_t seed,
                                    std::size_t* record_bytes) {
-  if (bytes.size() < kRecordHeaderBytes) return std::nullopt;
+  std::optional<Record> record(std::in_place);
+  if (!DecodeRecord(bytes, seed, *record, record_bytes)) record.reset();
+  return record;
+}
+
+bool DecodeRecord(std::span<const std::byte> bytes, std::uint32_t seed, Record& record,
+                  std::size_t* record_bytes) {
+  if (bytes.size() < kRecordHeaderBytes) return false;
   const std::byte* const start = bytes.data();
   const RawRecordHeader header = RawRecordHeader::Load(start);
-  if (!header.Plausible()) return std::nullopt;
+  if (!header.Plausible()) return false;
   const std::size_t unpadded = header.UnpaddedBytes();
   const std::size_t length = base::RoundUp(unpadded, kRecordAlignment);
-  if (length > bytes.size()) return std::nullopt;
+  if (length > bytes.size()) return false;
   const std::span<const std::byte> covered(start + kChecksumBytes, length - kChecksumBytes);
-  if (base::Crc32c(seed, covered) != header.checksum) return std::nullopt;
-  if (!PaddingIsZero(start + length, length - unpadded)) return std::nullopt;
+  if (base::Crc32c(seed, covered) != header.checksum) return false;
+  if (!PaddingIsZero(start + length, length - unpadded)) return false;
 
-  std::optional<Record> result(std::in_place);
-  Record& record = *result;
   const std::byte* next = start + kRecordHeaderBytes;
+  record.expires_at_ms = 0;
   if ((header.flags & kHasExpiry) != 0) {
     record.expires_at_ms = base::Load<std::uint64_t>(next);
     // "Never" has a shorter spelling, and a record has only one.
-    if (record.expires_at_ms == 0) return std::nullopt;
+    if (record.expires_at_ms == 0) return false;
     next += sizeof(std::uint64_t);
   }
+  record.watermark.reset();
   if ((header.flags & kHasWatermark) != 0) {
     record.watermark = base::Load<std::uint64_t>(next);
     next += sizeof(std::uint64_t);
@@ -84,7 +91,7 @@ std::optional<Record> DecodeRecord(std::span<const std::byte> bytes, std::uint32
   record.begins_batch = (header.flags & kBatchBegin) != 0;
   record.ends_batch = (header.flags & kBatchEnd) != 0;
   if (record_bytes != nullptr) *record_bytes = length;
-  return result;
+  return true;
 }
 
 }  // namespace freyja::format

@@ -81,6 +81,9 @@ inline std::size_t PeekRecordBytes(std::span<const std::byte> bytes);
 // if it does, and untouched otherwise.
 std::optional<Record> DecodeRecord(std::span<const std::byte> bytes, std::uint32_t seed,
                                    std::size_t* record_bytes = nullptr);
+// The same into `record`, which means nothing after `false`.
+bool DecodeRecord(std::span<const std::byte> bytes, std::uint32_t seed, Record& record,
+                  std::size_t* record_bytes = nullptr);
 
 // Adds an encoded record, which begins with its checksum, to the running CRC over the
 // checksums of a segment's records (SealedSegment::records_crc, HintHeader::records_crc),
