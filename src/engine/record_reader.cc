@@ -73,7 +73,8 @@ void RecordReader::ReadAhead(Location location) const {
   const std::uint64_t known = location.length_bytes();
   const std::uint64_t likely = known != 0 ? known : Location::kMaxKnownLength;
   if (asked) WillNeed(location, likely);
-  const bool waited = cold_.Time([&] { Touch(At(location)); });
+  // The first page may have come with the record before it.
+  const bool waited = cold_.Time([&] { Touch(At(location) + kLongRecord); });
   if (!waited) return;
   const std::uint64_t length = LengthOf(location);
   if (!asked || length > likely) WillNeed(location, length);

@@ -56,10 +56,11 @@ Result<std::uint64_t> SealedWriter::Append(format::Record record) {
 
 Status SealedWriter::Flush() {
   if (piece_bytes_ == 0) return Status::Ok();
-  const Status written =
-      file_->WriteAt(offset_ - piece_bytes_, std::span(piece_).first(piece_bytes_));
-  piece_bytes_ = 0;
-  return written;
+  const std::uint64_t start = offset_ - piece_bytes_;
+  const auto piece = std::span(piece_).first(std::exchange(piece_bytes_, 0));
+  FREYJA_RETURN_IF_ERROR(file_->WriteAt(start, piece));
+  file_->StartWriteOut(start, piece.size());
+  return Status::Ok();
 }
 
 Status SealedWriter::Seal() {

@@ -117,6 +117,7 @@ class MemoryFile final : public File {
     });
   }
 
+  void StartWriteOut(std::uint64_t, std::uint64_t) override {}
   void DropCache() override {}
 
   Result<std::unique_ptr<Mapping>> Map(std::uint64_t size, bool writable) override {
