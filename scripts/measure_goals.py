@@ -29,8 +29,9 @@ PARTS = {
         "--workloads", "fill,get,miss,multiget16,overwrite", "--probes", "none"],
     "sync": [
         "--keys", "1M", "--workloads", "sync", "--sync-writers", "8", "--probes", "none"],
+    # So much that the log, five segments of 64 MiB at most, is a small part of it.
     "sustained": [
-        "--keys", "500k", "--value-bytes", "1000", "--workloads", "sustained",
+        "--keys", "3M", "--value-bytes", "1000", "--live-bytes", "4GiB", "--workloads", "sustained",
         "--stores", "freyja,rocksdb", "--probes", "none"],
     "memory": [
         "--keys", "1M,10M,50M", "--live-bytes", "8GiB", "--rounds", "1", "--stores", "freyja",
@@ -38,8 +39,9 @@ PARTS = {
     "open": [
         "--keys", "10M", "--live-bytes", "2GiB", "--stores", "freyja", "--workloads", "fill",
         "--probes", "open"],
+    # 100M keys need 90 GB of disk.
     "growth": [
-        "--keys", "1M,10M,100M", "--live-bytes", "16GiB", "--rounds", "1", "--seconds", "20",
+        "--keys", "1M,10M,50M", "--live-bytes", "8GiB", "--rounds", "1", "--seconds", "20",
         "--stores", "freyja,limit-growing", "--workloads", "fill,get,overwrite",
         "--probes", "none"],
 }

@@ -115,7 +115,7 @@ class PosixFile final : public File {
     return static_cast<std::uint64_t>(info.st_blocks) * kStatBlockBytes;
   }
 
-  // Without waiting flags it doesn't take the error of an earlier write-out away from the next sync.
+  // Without flags to wait it takes no error of an earlier write-out away from the next sync.
   void StartWriteOut(std::uint64_t offset, std::uint64_t bytes) override {
     ::sync_file_range(fd_.get(), static_cast<off64_t>(offset), static_cast<off64_t>(bytes),
                       SYNC_FILE_RANGE_WRITE);
