@@ -100,6 +100,15 @@ class WholeRun(unittest.TestCase):
             self.assertEqual(done.returncode, 1)
             self.assertIn("| open | not measured |", done.stdout)
 
+    def test_what_an_interrupted_run_left_is_no_result(self):
+        with tempfile.TemporaryDirectory() as folder:
+            (pathlib.Path(folder) / "open.json").write_text("", encoding="utf-8")
+            done = subprocess.run([sys.executable, str(SCRIPT), folder, "--only"],
+                                  capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 0)
+            self.assertIn("| open | not measured |", done.stdout)
+            self.assertIn("interrupted", done.stderr)
+
 
 if __name__ == "__main__":
     PROGRAM = sys.argv.pop()

@@ -315,8 +315,12 @@ def main(arguments):
     results = {}
     for part in PARTS:
         path = options.folder / f"{part}.json"
-        if path.exists():
+        if not path.exists():
+            continue
+        try:
             results[part] = json.loads(path.read_text(encoding="utf-8"))
+        except json.JSONDecodeError:
+            print(f"{path}: of a run that was interrupted; left out", file=sys.stderr)
     markdown = table_of(results).markdown()
     (options.folder / "goals.md").write_text(markdown, encoding="utf-8")
     print(markdown, end="")

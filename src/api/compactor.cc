@@ -10,7 +10,7 @@ namespace freyja {
 
 namespace {
 
-// The job has ended, but its report can't be copied. Short enough to need no memory itself.
+// The job has ended, but its report can't be copied.
 Result<CompactionReport> NoMemoryForReport() {
   return std::unexpected(Status(StatusCode::kOutOfMemory, "out of memory"));
 }

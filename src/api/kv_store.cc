@@ -11,7 +11,6 @@ namespace freyja {
 
 namespace {
 
-// Short enough to need no memory itself.
 Status OutOfMemory() { return Status(StatusCode::kOutOfMemory, "out of memory"); }
 
 // Nothing is thrown across the API.
@@ -169,6 +168,7 @@ std::vector<Result<bool>> KVStore::MultiGet(std::span<const std::string_view> ke
   try {
     return parts_->store->MultiGet(keys, values);
   } catch (const std::bad_alloc&) {
+    for (std::string& value : values) value.clear();
     return std::vector<Result<bool>>(keys.size(), std::unexpected(OutOfMemory()));
   }
 }

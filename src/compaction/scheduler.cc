@@ -142,7 +142,7 @@ void Scheduler::Run() {
     try {
       Look();
     } catch (const std::exception&) {
-      // The next look may do better. A message short enough to need no memory itself.
+      // The next look may do better.
       store_.health().Report(Status(StatusCode::kOutOfMemory, "no memory"));
     }
   }

@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <exception>
-#include <new>
 #include <string>
 
 #include "base/mutex.h"
@@ -22,16 +21,12 @@ class Health {
  public:
   bool poisoned() const { return poisoned_.load(); }
 
-  // The first cause stays. Poisons even if there is no memory to keep its message.
+  // The first cause stays.
   void Poison(const Status& cause) noexcept FREYJA_EXCLUDES(mutex_) {
     base::MutexLock lock(mutex_);
     if (poisoned_.load()) return;
     poisoned_.store(true);
-    try {
-      error_ = cause;
-    } catch (const std::bad_alloc&) {
-      error_ = Status(cause.code(), "");
-    }
+    error_ = cause;
   }
 
   // The same with a message that is still to be made. There may be no memory for it: then the

@@ -349,10 +349,12 @@ void ImageReader::PlanStretches() {
 }
 
 bool ImageReader::IsPossible(Location location) const {
+  const std::uint64_t known = location.length_bytes();
+  const std::uint64_t at_least =
+      known != 0 ? std::max(known, format::kMinRecordBytes) : Location::kMaxKnownLength + 1;
   return location.slot() < head_.segments.size() &&
          location.offset() >= format::kSegmentHeaderBytes &&
-         location.offset() + std::max(location.length_bytes(), format::kMinRecordBytes) <=
-             head_.segments[location.slot()].data_bytes;
+         location.offset() + at_least <= head_.segments[location.slot()].data_bytes;
 }
 
 Status ImageReader::ReadStretch(const Stretch& stretch, std::vector<std::byte>& buffer,

@@ -290,6 +290,12 @@ TEST_F(ForgedImageTest, WithALocationBehindTheEndDoesNotCount) {
     });
   });
   ExpectModel(false);
+  Forge([](auto&, auto slots) {  // one so long that only its header says how long
+    Relocate(slots, [](Location location) {
+      return Location(location.slot(), location.offset(), Location::kMaxKnownLength + 8);
+    });
+  });
+  ExpectModel(false);
 }
 
 TEST_F(ForgedImageTest, WithALocationInAHeaderDoesNotCount) {

@@ -27,7 +27,8 @@ void IndexPage::Insert(IndexSlot& slot, std::uint64_t hash, Location location) {
   ++live_;
   if (slot.location.load() == kNeverUsedLocation) ++used_;
   // The hash first: a slot in use always has its key's hash.
-  slot.hash.store(hash, std::memory_order_relaxed);  // the next store orders it
+  // Release: who reads it must not find the location of the key that was deleted here.
+  slot.hash.store(hash, std::memory_order_release);
   FREYJA_SCHEDULE_POINT("index.insert");
   slot.location.store(location.raw());
 }

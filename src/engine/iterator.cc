@@ -36,7 +36,6 @@ bool IteratorImpl::NextPage() {
         }
       });
   if (!complete) {
-    // A message short enough to need no memory itself.
     Fail(Status(StatusCode::kOutOfMemory, "out of memory"));
     return false;
   }

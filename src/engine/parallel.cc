@@ -28,7 +28,7 @@ Status RunParallel(std::size_t count, unsigned threads,
       try {
         status = body(i);
       } catch (const std::bad_alloc&) {
-        status = Status(StatusCode::kOutOfMemory, "out of memory");  // so short: not allocated
+        status = Status(StatusCode::kOutOfMemory, "out of memory");
       }
       if (status.ok()) continue;
       base::MutexLock lock(shared.mutex);

@@ -58,7 +58,10 @@ Result<std::optional<FoundRecord>> RecordReader::Find(std::string_view key,
 
 Result<bool> RecordReader::Find(std::string_view key, std::uint64_t hash, Location likely,
                                 FoundRecord& found) const {
-  if (!likely.is_none() && Verify(likely, found) && found.record.key == key) return true;
+  if (!likely.is_none()) {
+    if (IsLong(likely)) ReadAhead(likely);
+    if (Verify(likely, found) && found.record.key == key) return true;
+  }
   return Find(key, hash, found);
 }
 

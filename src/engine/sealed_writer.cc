@@ -59,8 +59,7 @@ Status SealedWriter::Flush() {
   const std::uint64_t start = offset_ - piece_bytes_;
   const auto piece = std::span(piece_).first(std::exchange(piece_bytes_, 0));
   FREYJA_RETURN_IF_ERROR(file_->WriteAt(start, piece));
-  file_->StartWriteOut(start, piece.size());
-  return Status::Ok();
+  return file_->StartWriteOut(start, piece.size());
 }
 
 Status SealedWriter::Seal() {

@@ -181,10 +181,18 @@ void Assign(std::string& to, std::string_view from) {
 
 Result<bool> Store::FindVisible(std::string_view key, std::uint64_t hash, FoundRecord& found,
                                 Location likely) const {
-  FREYJA_ASSIGN_OR_RETURN(const bool is_there, reader_->Find(key, hash, likely, found));
-  if (!is_there) return false;
-  const std::uint64_t expiry = found.record.expires_at_ms;
-  return expiry == 0 || expiry > environment_.clock->WallMs();
+  for (;;) {
+    FREYJA_ASSIGN_OR_RETURN(const bool is_there, reader_->Find(key, hash, likely, found));
+    if (!is_there) return false;
+    const std::uint64_t expiry = found.record.expires_at_ms;
+    if (expiry == 0 || expiry > environment_.clock->WallMs()) return true;
+    // It may have been replaced in time, before the clock was read; if it has not been by now, it
+    // is what counts.
+    const Location expired = found.location;
+    FREYJA_ASSIGN_OR_RETURN(const bool still_there, reader_->Find(key, hash, found));
+    if (!still_there || found.location == expired) return false;
+    likely = found.location;
+  }
 }
 
 Result<bool> Store::Get(std::string_view key, std::string& value) const {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <chrono>
 #include <functional>
 #include <future>
@@ -352,7 +353,31 @@ TEST_F(StoreTest, ManyKeysAreReadIntoBuffersThatAreUsedAgain) {
   for (const auto& each : store->MultiGet(views, values)) {
     EXPECT_EQ(CodeOf(each), StatusCode::kClosed);
   }
+  for (const std::string& value : values) EXPECT_EQ(value, "");
 }
+
+#if defined(FREYJA_SCHEDULE_POINTS)
+
+// The key is there at every moment, so no read may miss it.
+TEST_F(StoreTest, ARecordThatWasReplacedBeforeItExpiredIsNotMissed) {
+  for (const bool many : {false, true}) {
+    auto store = Open(machine_);
+    const std::uint64_t expiry = machine_.clock->WallMs() + 1000;
+    EXPECT_OK(store->Put("k", "first", {.expires_at_ms = expiry}));
+    const AtStep reading("read.key", [&] {
+      std::thread([&] { Put(*store, "k", "second"); }).join();
+      machine_.clock->Pass(2000);
+    });
+    std::vector<std::string> values(1);
+    const std::array<std::string_view, 1> keys{"k"};
+    const auto found = many ? store->MultiGet(keys, values).at(0) : store->Get("k", values[0]);
+    EXPECT_TRUE(Must(found)) << many;
+    EXPECT_EQ(values[0], "second");
+    EXPECT_OK(store->Close());
+  }
+}
+
+#endif
 
 // A listener's, for one. An answer of success would be a promise that the clean mark breaks.
 TEST_F(StoreTest, AWriteThatComesTooLateForTheCloseIsRefused) {

@@ -99,7 +99,7 @@ Status Writer::Stop() {
 
 Status Writer::SubmitForStatus(Request& request) {
   auto result = Submit(request);
-  return result ? Status::Ok() : std::move(result).error();  // a copy might find no memory
+  return result ? Status::Ok() : std::move(result).error();
 }
 
 Result<bool> Writer::Submit(Request& request) {
@@ -141,7 +141,7 @@ void Writer::RunGroup() {
     try {
       Append(*request);
     } catch (const std::exception&) {
-      // A message short enough to need no memory: an exception here would leave the queue as it is.
+      // A status never throws: an exception here would leave the queue as it is.
       request->result = std::unexpected(Status(StatusCode::kOutOfMemory, "out of memory"));
     }
   }

@@ -82,8 +82,9 @@ class File {
   // Writes all of `data` or fails; on failure any part may have been written.
   virtual Status WriteAt(std::uint64_t offset, std::span<const std::byte> data) = 0;
   // Has the device begin with what was written there, so that a later Sync need not wait for all of
-  // it. Best effort: nothing is durable by it, and a failure is left for Sync to report.
-  virtual void StartWriteOut(std::uint64_t offset, std::uint64_t bytes) = 0;
+  // it. Nothing is durable by it. kIoError or kNoSpace if it is known by now that something could
+  // not be written; what Sync is to report is not taken from it.
+  virtual Status StartWriteOut(std::uint64_t offset, std::uint64_t bytes) = 0;
   // Data and size become durable. After a failure nobody may rely on a repeat.
   virtual Status Sync() = 0;
   // As Sync, for the first `end` bytes, rounded up to whole pages, of one of its own mappings.

@@ -117,7 +117,7 @@ class MemoryFile final : public File {
     });
   }
 
-  void StartWriteOut(std::uint64_t, std::uint64_t) override {}
+  Status StartWriteOut(std::uint64_t, std::uint64_t) override { return Status::Ok(); }
   void DropCache() override {}
 
   Result<std::unique_ptr<Mapping>> Map(std::uint64_t size, bool writable) override {

@@ -116,9 +116,12 @@ class PosixFile final : public File {
   }
 
   // Without flags to wait it takes no error of an earlier write-out away from the next sync.
-  void StartWriteOut(std::uint64_t offset, std::uint64_t bytes) override {
-    ::sync_file_range(fd_.get(), static_cast<off64_t>(offset), static_cast<off64_t>(bytes),
-                      SYNC_FILE_RANGE_WRITE);
+  Status StartWriteOut(std::uint64_t offset, std::uint64_t bytes) override {
+    const int failed = ::sync_file_range(fd_.get(), static_cast<off64_t>(offset),
+                                         static_cast<off64_t>(bytes), SYNC_FILE_RANGE_WRITE);
+    // Other errors say that there is no such call here.
+    if (failed == 0 || (errno != EIO && errno != ENOSPC && errno != EDQUOT)) return Status::Ok();
+    return ErrnoStatus(errno, "write out", path_);
   }
 
   void DropCache() override { ::posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_DONTNEED); }

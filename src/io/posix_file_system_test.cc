@@ -63,7 +63,7 @@ TEST_F(PosixFileSystemTest, APipeInPlaceOfAFileDoesNotBlock) {
 
 TEST_F(PosixFileSystemTest, DroppingTheCacheLosesNothing) {
   const auto file = CreateText(*fs_, At("a"), "text");
-  file->StartWriteOut(0, 4);
+  EXPECT_OK(file->StartWriteOut(0, 4));
   EXPECT_OK(file->Sync());
   file->DropCache();
   EXPECT_EQ(ReadAll(*fs_, At("a")), "text");

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
@@ -236,6 +237,19 @@ TEST_P(AllocationFaultsTest, ManyReadsSucceedOrSayThatMemoryIsOut) {
                   [&]() -> Status {
                     for (const auto& one : store_->MultiGet(keys)) {
                       if (!one) return one.error();
+                    }
+                    return Status::Ok();
+                  }),
+            0u);
+  std::vector<std::string> values(keys.size());
+  EXPECT_GT(Sweep("MultiGet into buffers",
+                  [&]() -> Status {
+                    for (std::string& value : values) std::string().swap(value);
+                    for (const auto& one : store_->MultiGet(keys, values)) {
+                      if (!one) {
+                        EXPECT_TRUE(std::ranges::all_of(values, &std::string::empty));
+                        return one.error();
+                      }
                     }
                     return Status::Ok();
                   }),
