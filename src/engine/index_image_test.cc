@@ -259,6 +259,11 @@ class ForgedImageTest : public IndexImageTest {
     std::ranges::copy(encoded, bytes.begin());
     PutBack(kImage, bytes);
   }
+  void ExpectRefused(
+      const std::function<void(format::IndexImageHead&, std::span<std::byte> slots)>& edit) {
+    Forge(edit);
+    ExpectModel(false);
+  }
   // The first slot in use.
   static std::byte* Used(std::span<std::byte> slots) {
     std::byte* at = slots.data();
@@ -290,12 +295,10 @@ TEST_F(ForgedImageTest, WithALocationBehindTheEndDoesNotCount) {
     });
   });
   ExpectModel(false);
-  Forge([](auto&, auto slots) {  // one so long that only its header says how long
-    Relocate(slots, [](Location location) {
-      return Location(location.slot(), location.offset(), Location::kMaxKnownLength + 8);
-    });
-  });
-  ExpectModel(false);
+  const auto make_long = [](Location location) {
+    return Location(location.slot(), location.offset(), Location::kMaxKnownLength + 8);
+  };
+  ExpectRefused([&](auto&, auto slots) { Relocate(slots, make_long); });
 }
 
 TEST_F(ForgedImageTest, WithALocationInAHeaderDoesNotCount) {
@@ -308,31 +311,22 @@ TEST_F(ForgedImageTest, WithALocationInAHeaderDoesNotCount) {
 }
 
 TEST_F(ForgedImageTest, WithAMissingKeyDoesNotCount) {
-  Forge([](auto&, auto slots) { base::Store(Used(slots) + 8, kDeletedLocation); });
-  ExpectModel(false);
+  ExpectRefused([](auto&, auto slots) { base::Store(Used(slots) + 8, kDeletedLocation); });
 }
 
 TEST_F(ForgedImageTest, WithMoreThanASegmentHoldsDoesNotCount) {
-  Forge([](auto& head, auto) { head.segments[0].live_records += 1; });
-  ExpectModel(false);
-  Forge([](auto& head, auto) { head.segments[0].live_bytes += 8; });
-  ExpectModel(false);
-  Forge([](auto& head, auto) { head.segments[0].live_bytes = ~std::uint64_t{7}; });
-  ExpectModel(false);
+  ExpectRefused([](auto& head, auto) { head.segments[0].live_records += 1; });
+  ExpectRefused([](auto& head, auto) { head.segments[0].live_bytes += 8; });
+  ExpectRefused([](auto& head, auto) { head.segments[0].live_bytes = ~std::uint64_t{7}; });
 }
 
 TEST_F(ForgedImageTest, OverOtherSegmentsDoesNotCount) {
-  Forge([](auto& head, auto) { head.segments[0].records_crc ^= 1; });
-  ExpectModel(false);
-  Forge([](auto& head, auto) { head.segments[0].data_bytes -= 8; });
-  ExpectModel(false);
-  Forge([](auto& head, auto) { head.segments[1].nonce ^= 1; });
-  ExpectModel(false);
-  Forge([](auto& head, auto) { std::swap(head.segments[0], head.segments[1]); });
-  ExpectModel(false);
+  ExpectRefused([](auto& head, auto) { head.segments[0].records_crc ^= 1; });
+  ExpectRefused([](auto& head, auto) { head.segments[0].data_bytes -= 8; });
+  ExpectRefused([](auto& head, auto) { head.segments[1].nonce ^= 1; });
+  ExpectRefused([](auto& head, auto) { std::swap(head.segments[0], head.segments[1]); });
   // The log's.
-  Forge([](auto& head, auto) { head.segments.back().data_bytes += 8; });
-  ExpectModel(false);
+  ExpectRefused([](auto& head, auto) { head.segments.back().data_bytes += 8; });
 }
 
 // What claims to be huge is not read, however the file was made as long as it says.
