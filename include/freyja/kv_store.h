@@ -67,7 +67,7 @@ class KVStore {
   // The value in place, without copying. Holds its segment on disk meanwhile.
   [[nodiscard]] Result<std::optional<PinnedValue>> GetPinned(std::string_view key) const;
   // One result per key, in order; each as if by its own Get. Overlaps the cache
-  // misses of many keys.
+  // misses of many keys. Throws std::bad_alloc if there is no memory for the vector itself.
   [[nodiscard]] std::vector<Result<std::optional<std::string>>> MultiGet(
       std::span<const std::string_view> keys) const;
   // The same into `values`, one for each key, reusing their capacity; for `false` or an error

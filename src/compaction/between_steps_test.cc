@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <string_view>
 
 #include "base/schedule_point.h"
 #include "compaction/compaction_testing.h"
@@ -27,8 +28,19 @@ class Intruder final : public base::ScheduleObserver {
   ~Intruder() { base::schedule_observer = nullptr; }
 
   bool acted() const { return acted_; }
+  bool guarded() const { return guards_ > 0; }
 
-  void AtPoint(const char* /*name*/, const void* /*operand*/) override { Step(); }
+  // What was freed may still look right. So it is checked by itself that the index is looked at
+  // under a guard only, and (CompactAndReap) that nothing is freed under one.
+  void AtPoint(const char* name, const void* /*operand*/) override {
+    const std::string_view point(name);
+    if (point == "epoch.announced") ++guards_;
+    if (point == "epoch.leave") --guards_;
+    if (point == "index.look_up" || point == "index.probe") {
+      EXPECT_GT(guards_, 0) << point;
+    }
+    Step();
+  }
   void AtYield(const char* /*name*/) override {}
   void BeforeLock(const void* /*mutex*/) override {
     Step();
@@ -53,6 +65,7 @@ class Intruder final : public base::ScheduleObserver {
 
   int steps_left_;
   int held_ = 0;
+  int guards_ = 0;
   bool acted_ = false;
   const std::function<void()> act_;
 };
@@ -65,9 +78,12 @@ class BetweenStepsTest : public ::testing::Test {
     f_->MakeGarbage("k", 6);
     f_->store->maintenance().Stop();
   }
-  void CompactAndReap() {
+  void CompactAndReap(bool guarded) {
     f_->MustCompact({.min_space_saving = 0.5});
-    f_->store->reaper().Collect();
+    const std::size_t waiting = f_->store->reaper().Collect();
+    if (guarded) {
+      EXPECT_GT(waiting, 0u);
+    }
     f_->store->epochs().Collect();
   }
   std::unique_ptr<Fixture> f_;
@@ -80,7 +96,7 @@ TEST_F(BetweenStepsTest, OfAGetTheValueIsReadWholeAndRight) {
     Prepare();
     std::string value;
     {
-      Intruder intruder(step, [&] { CompactAndReap(); });
+      const Intruder intruder(step, [&] { CompactAndReap(intruder.guarded()); });
       EXPECT_TRUE(Must(f_->store->Get("k9", value)));
       acted = intruder.acted();
     }
@@ -96,7 +112,7 @@ TEST_F(BetweenStepsTest, OfAPinnedReadTheValueStays) {
   for (bool acted = true; acted; ++step) {
     SCOPED_TRACE(step);
     Prepare();
-    Intruder intruder(step, [&] { CompactAndReap(); });
+    const Intruder intruder(step, [&] { CompactAndReap(intruder.guarded()); });
     const auto pinned = Must(f_->store->GetPinned("k9"));
     f_->store->reaper().Collect();
     ASSERT_TRUE(pinned.has_value());
@@ -114,12 +130,12 @@ TEST_F(BetweenStepsTest, OfAWalkItShowsOnePointInTime) {
     const Model before = f_->model;
     Model seen;
     {
-      Intruder intruder(step, [&] {
+      const Intruder intruder(step, [&] {
         f_->PutMany("k", 10, 3);
         f_->PutMany("later", 3, 1);
         f_->Delete("k4");
         f_->Seal();
-        CompactAndReap();
+        CompactAndReap(intruder.guarded());
       });
       const auto iterator = Must(f_->store->NewIterator());
       for (iterator->Next(); iterator->valid(); iterator->Next()) {
