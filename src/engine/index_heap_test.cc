@@ -120,7 +120,7 @@ TEST(IndexHeapTest, PagesThatGrowInTurnLeaveLittleUnused) {
   constexpr int kPages = 5000;
   for (int i = 0; i < kPages; ++i) pages.push_back(allocate(128));
   double most = 0;
-  for (const std::size_t lines : {160, 200, 250}) {
+  for (const std::size_t lines : {std::size_t{160}, std::size_t{200}, std::size_t{250}}) {
     std::ranges::shuffle(pages, random);
     for (auto& page : pages) {
       const auto larger = allocate(lines + random() % 5);
