@@ -3,20 +3,28 @@
 // A reader announces the epoch in which it began; whoever unlinks something
 // advances the epoch and frees the thing once every earlier reader has left.
 //
+// A guard is announced in a slot that only its thread announces in, by a plain store: no locked
+// instruction, no cache line that two threads write. Whoever frees pays for the order instead,
+// with a barrier on all threads (base/process_barrier.h). Where the kernel has no such barrier
+// the store is a locked exchange.
+//
 // Thread safety: everything here may be called from any thread at any time,
 // except the destructor, which needs every guard gone. A guard belongs to one
 // thread at a time. Guards nest. No thread registers, none takes a lock to read.
 //
 // Invariants
 //  1. A slot holds 0 (free) or an epoch that was current when, or before, its
-//     guard announced it.
+//     guard announced it. Only the thread whose number it bears makes one of its own slots
+//     anything but 0; a shared one is taken by compare-and-swap.
 //  2. The global epoch only grows, and never is 0.
 //  3. What was unlinked before Advance() returned `stamp` can't be reached by a
-//     guard that announced after a scan found no slot with an epoch <= `stamp`:
-//     unlinking, Advance, the scan, the announcement and the reader's first
-//     load are seq_cst operations in that order, so that load sees the unlinking.
-//     A guard that loaded an epoch > `stamp` saw it as well, by reading what
-//     Advance wrote.
+//     guard that announced after a scan found no slot with an epoch <= `stamp`. The scan
+//     begins with a barrier on all threads. A guard's announcement comes before its thread's
+//     barrier or after it: before, and the scan sees it; after, and so do the guard's loads,
+//     which see the unlinking. A guard that loaded an epoch > `stamp` saw it as well, by reading
+//     what Advance wrote. Shared slots, and all without such a barrier, need none: unlinking,
+//     Advance, the scan, the announcement and the reader's first load are seq_cst operations
+//     then, in that order.
 //  4. In the retire list stamps ascend.
 #pragma once
 
@@ -29,6 +37,7 @@
 #include <utility>
 
 #include "base/mutex.h"
+#include "base/process_barrier.h"
 
 namespace freyja::engine {
 
@@ -49,10 +58,16 @@ class Retired {
 
 class EpochManager {
  public:
-  // Guards that may exist at once; one more waits (yielding) for a slot.
-  static constexpr std::size_t kSlots = 512;
+  // Threads with slots of their own, and how many each has: guards nested deeper, and those of
+  // further threads, share slots.
+  static constexpr std::uint32_t kNumberedThreads = 256;
+  static constexpr std::size_t kOwnSlots = 4;
+  // One guard more waits (yielding) for a slot.
+  static constexpr std::size_t kSharedSlots = 256;
 
-  EpochManager() = default;
+  // `with_barrier`: false only for tests of what happens where the kernel has none.
+  explicit EpochManager(bool with_barrier = base::HasProcessBarrier())
+      : with_barrier_(with_barrier) {}
   EpochManager(const EpochManager&) = delete;
   EpochManager& operator=(const EpochManager&) = delete;
   // Frees everything retired. No guard may exist.
@@ -65,8 +80,8 @@ class EpochManager {
   std::uint64_t Advance() { return epoch_.fetch_add(1); }
 
   // Whether every guard that might reach what was unlinked before Advance()
-  // returned `stamp` has gone. Once true it stays true. Reads all slots (about
-  // 32 KiB).
+  // returned `stamp` has gone. Once true it stays true. Makes all threads pass a barrier and reads
+  // all slots: some microseconds.
   bool Drained(std::uint64_t stamp) const { return OldestActive() > stamp; }
 
   // Takes over something already unlinked; deletes it, here or in a later call
@@ -79,15 +94,22 @@ class EpochManager {
 
  private:
   friend class EpochGuard;
-  struct alignas(64) Slot {
-    std::atomic<std::uint64_t> epoch{0};
+  using Slot = std::atomic<std::uint64_t>;
+  struct alignas(64) OwnSlots {
+    std::array<Slot, kOwnSlots> slots{};
+  };
+  struct alignas(64) SharedSlot {
+    Slot slot{0};
   };
 
   Slot& Announce();
-  // The lowest epoch in any slot, but no more than the epoch at the call.
+  Slot& AnnounceShared();
+  // The lowest epoch in any slot, but no more than the epoch at the call; 0 if that can't be known.
   std::uint64_t OldestActive() const;
 
-  std::array<Slot, kSlots> slots_;
+  std::array<OwnSlots, kNumberedThreads> own_;
+  std::array<SharedSlot, kSharedSlots> shared_;
+  const bool with_barrier_;
   alignas(64) std::atomic<std::uint64_t> epoch_{1};
 
   alignas(64) base::Mutex mutex_;
@@ -97,8 +119,9 @@ class EpochManager {
   std::size_t since_collect_ FREYJA_GUARDED_BY(mutex_) = 0;
 };
 
-// Its address tells threads apart without registering them.
-inline constinit thread_local char epoch_thread_anchor = 0;
+// This thread's number among those that run, below kNumberedThreads; one that has none so far, or
+// gets none any more, has a higher one.
+inline constinit thread_local std::uint32_t epoch_thread_number = UINT32_MAX;
 
 // While it exists nothing is freed that its holder can reach by a load made
 // after the guard was made.
@@ -117,39 +140,40 @@ class [[nodiscard]] EpochGuard {
 
  private:
   void Leave() {
-    // Release is enough: whoever frees has read this 0 (or a later value of the
-    // slot, whose CAS continues the release sequence), so all reads made under
-    // the guard happen before the freeing. If the store becomes visible late,
-    // freeing is only delayed.
+    // Release is enough: whoever frees has read this 0, or a later value of the slot, which was
+    // stored with release by one who had read this 0 or is this thread (or by a CAS, which
+    // continues the release sequence). So all reads made under the guard happen before the
+    // freeing. If the store becomes visible late, freeing is only delayed.
     if (slot_ == nullptr) return;
     FREYJA_SCHEDULE_POINT("epoch.leave", slot_);
-    slot_->epoch.store(0, std::memory_order_release);
+    slot_->store(0, std::memory_order_release);
   }
 
   EpochManager::Slot* slot_;
 };
 
 inline EpochManager::Slot& EpochManager::Announce() {
-  // Threads' anchors lie at least a thread control block apart; the multiplication
-  // spreads them over the slots.
-  const auto address = reinterpret_cast<std::uintptr_t>(&epoch_thread_anchor);
-  std::size_t at = static_cast<std::size_t>((address >> 6) * 0x9E3779B97F4A7C15ULL >> 55);
-  static_assert(kSlots == 1U << (64 - 55));
-  for (std::size_t tried = 1;; ++tried) {
-    // The announcement has to be globally visible before the reader's first load
-    // (else the scan could miss it): the CAS is seq_cst and comes first. An epoch
-    // that became stale between load and CAS only delays freeing.
-    std::uint64_t free = 0;
-    Slot& slot = slots_[at];
-    const std::uint64_t current = epoch_.load();
-    FREYJA_SCHEDULE_POINT("epoch.announce");
-    if (slot.epoch.compare_exchange_strong(free, current)) {
+  const std::uint32_t number = epoch_thread_number;
+  if (number < kNumberedThreads) [[likely]] {
+    for (Slot& slot : own_[number].slots) {
+      // Nobody else announces here, so what is free stays free. Acquire: if another thread freed
+      // it, to which the guard had gone, then its reads come before the next announcement.
+      if (slot.load(std::memory_order_acquire) != 0) continue;
+      // An epoch that becomes stale before it is announced only delays freeing.
+      const std::uint64_t current = epoch_.load();
+      FREYJA_SCHEDULE_POINT("epoch.announce");
+      if (with_barrier_) [[likely]] {
+        slot.store(current, std::memory_order_release);
+        // Only the compiler is kept from loading earlier; see invariant 3 for the processor.
+        std::atomic_signal_fence(std::memory_order_seq_cst);
+      } else {
+        slot.exchange(current);
+      }
       FREYJA_SCHEDULE_POINT("epoch.announced", &slot);
       return slot;
     }
-    at = (at + 1) % kSlots;
-    if (tried % kSlots == 0) std::this_thread::yield();
   }
+  return AnnounceShared();
 }
 
 }  // namespace freyja::engine

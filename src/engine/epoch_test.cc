@@ -100,10 +100,13 @@ TEST(EpochTest, MovedGuardHoldsUntilTheNewOwnerLeaves) {
 TEST(EpochTest, OneGuardTooManyWaitsForASlot) {
   EpochManager epochs;
   std::vector<EpochGuard> guards;
-  for (std::size_t i = 0; i < EpochManager::kSlots; ++i) guards.emplace_back(epochs);
+  constexpr std::size_t kMost = EpochManager::kOwnSlots + EpochManager::kSharedSlots;
+  for (std::size_t i = 0; i < kMost; ++i) guards.emplace_back(epochs);
   std::atomic<bool> entered{false};
   std::thread late([&] {
-    const EpochGuard guard(epochs);
+    const EpochGuard own(epochs);
+    std::vector<EpochGuard> inner;
+    for (std::size_t i = 0; i < EpochManager::kOwnSlots; ++i) inner.emplace_back(epochs);
     entered.store(true);
   });
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -111,6 +114,89 @@ TEST(EpochTest, OneGuardTooManyWaitsForASlot) {
   guards.pop_back();
   late.join();
   EXPECT_TRUE(entered.load());
+}
+
+// Starts threads that hold a guard each, all at once, until they are told to let it go.
+class Holders {
+ public:
+  Holders(EpochManager& epochs, int count) {
+    for (int i = 0; i < count; ++i) {
+      threads_.emplace_back([this, &epochs] {
+        const EpochGuard guard(epochs);
+        holding_.fetch_add(1);
+        go_.wait(false);
+      });
+    }
+    while (holding_.load() != count) std::this_thread::yield();
+  }
+  void LetGo() {
+    go_.store(true);
+    go_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+ private:
+  std::atomic<int> holding_{0};
+  std::atomic<bool> go_{false};
+  std::vector<std::thread> threads_;
+};
+
+TEST(EpochTest, ThreadsBeyondTheNumberedOnesShareSlots) {
+  constexpr int kMore = 40;
+  EpochManager epochs;
+  Holders first(epochs, kMore);
+  const std::uint64_t first_stamp = epochs.Advance();
+  Holders many(epochs, static_cast<int>(EpochManager::kNumberedThreads) + kMore);
+  const std::uint64_t stamp = epochs.Advance();
+  EXPECT_FALSE(epochs.Drained(first_stamp));
+  first.LetGo();
+  EXPECT_TRUE(epochs.Drained(first_stamp));
+  EXPECT_FALSE(epochs.Drained(stamp));
+  many.LetGo();
+  EXPECT_TRUE(epochs.Drained(stamp));
+}
+
+TEST(EpochTest, ANumberThatIsUsedAgainFreesNoSlotThatIsStillHeld) {
+  EpochManager epochs;
+  std::optional<EpochGuard> kept;
+  std::thread([&] { kept.emplace(epochs); }).join();
+  const std::uint64_t stamp = epochs.Advance();
+  for (int i = 0; i < 10; ++i) {  // one of them gets the number of the one that ended
+    std::thread([&] { const EpochGuard guard(epochs); }).join();
+    EXPECT_FALSE(epochs.Drained(stamp));
+  }
+  kept.reset();
+  EXPECT_TRUE(epochs.Drained(stamp));
+}
+
+TEST(EpochTest, AGuardMadeWhileItsThreadEndsHoldsTheStamp) {
+  EpochManager epochs;
+  bool drained = true;
+  std::thread([&] {
+    struct AtEnd {
+      ~AtEnd() {
+        const EpochGuard guard(*manager);
+        *result = manager->Drained(manager->Advance());
+      }
+      EpochManager* manager;
+      bool* result;
+    };
+    // Made before the thread's number, so it goes after it.
+    static thread_local AtEnd at_end{.manager = &epochs, .result = &drained};
+    (void)at_end;
+    const EpochGuard guard(epochs);
+  }).join();
+  EXPECT_FALSE(drained);
+  EXPECT_TRUE(epochs.Drained(epochs.Advance()));
+}
+
+TEST(EpochTest, WithoutABarrierOfTheKernelsItIsTheSame) {
+  EpochManager epochs(/*with_barrier=*/false);
+  std::optional<EpochGuard> guard(std::in_place, epochs);
+  const std::uint64_t stamp = epochs.Advance();
+  EXPECT_FALSE(epochs.Drained(stamp));
+  guard.reset();
+  EXPECT_TRUE(epochs.Drained(stamp));
 }
 
 TEST(EpochTest, RetiredIsDeletedOnlyWhenEarlierGuardsAreGone) {
@@ -165,6 +251,8 @@ TEST(EpochTest, DestructorDeletesALongListWithoutRecursion) {
 // whether it may free, the reader announces itself and loads.
 class AnnouncementRace {
  public:
+  explicit AnnouncementRace(bool with_barrier) : epochs_(with_barrier) {}
+
   // How often the writer was told that it may free what the reader had loaded.
   std::uint64_t CountFreedUnderReader() {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(300);
@@ -232,8 +320,9 @@ TEST(EpochTest, AnnouncementIsVisibleBeforeTheReadersFirstLoad) {
   std::atomic<bool> stop{false};
   std::vector<std::thread> idle;
   for (int run = 0; run < 6; ++run) {
-    EXPECT_EQ(AnnouncementRace().CountFreedUnderReader(), 0U);
-    // Takes the reader's stack, so that the next reader starts at another slot.
+    const bool with_barrier = run % 2 == 0 && base::HasProcessBarrier();
+    EXPECT_EQ(AnnouncementRace(with_barrier).CountFreedUnderReader(), 0U) << with_barrier;
+    // Takes the reader's stack and number, so that the next reader starts at another slot.
     idle.emplace_back([&] { stop.wait(false); });
   }
   stop.store(true);

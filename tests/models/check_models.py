@@ -18,9 +18,10 @@ check can see what the stronger order is there for.
       [TAG:] store LOC VALUE ORDER
       [TAG:] REG = cas LOC FROM TO ORDER       one that succeeds
       [TAG:] REG = add LOC VALUE ORDER         REG is what it was before
+      [TAG:] barrier                           on every thread, at some point of each (membarrier)
     assume EXPRESSION                   over registers; other executions don't count
     never EXPRESSION                    or: never race (on operations of order `plain`)
-    weakened TAG ORDER                  with this change the model must fail
+    weakened TAG ORDER                  with this change the model must fail; ORDER `none`: without it
 """
 import itertools
 import re
@@ -30,6 +31,7 @@ ACQUIRES = {"acquire", "acq_rel", "seq_cst"}
 RELEASES = {"release", "acq_rel", "seq_cst"}
 ORDERS = ACQUIRES | RELEASES | {"relaxed", "plain"}
 OPERATION = re.compile(r"(?:(\w+):\s+)?(?:(\w+)\s*=\s*)?(load|store|cas|add)\s+(.*)")
+BARRIER = re.compile(r"(?:(\w+):\s+)?barrier")
 
 
 class Event:
@@ -48,7 +50,8 @@ class Model:
             if line:
                 self.parse(line)
         for event in (event for thread in self.threads for event in thread):
-            self.init.setdefault(event.location, 0)
+            if event.kind != "barrier":
+                self.init.setdefault(event.location, 0)
 
     def parse(self, line):
         word, _, rest = line.partition(" ")
@@ -63,6 +66,9 @@ class Model:
             self.never.append(rest)
         elif word == "weakened":
             self.weakened.append(tuple(rest.split()))
+        elif match := BARRIER.fullmatch(line):
+            self.threads[-1].append(
+                Event(len(self.threads) - 1, "barrier", None, [], None, tag=match.group(1)))
         else:
             match = OPERATION.fullmatch(line)
             if not match or not self.threads:
@@ -81,6 +87,8 @@ class Model:
         found = tag is None
         for event in (event for thread in self.threads for event in thread):
             found |= event.tag == tag
+            if tag and event.tag == tag and order == "none":
+                continue
             events.append(Event(event.thread, event.kind, event.location, event.values,
                                 order if tag and event.tag == tag else event.order,
                                 event.register, event.tag))
@@ -111,10 +119,11 @@ def is_acyclic(relation):
 
 
 class Execution:
-    """One candidate: where each read reads from, and the order of writes."""
+    """One candidate: where each read reads from, the order of writes, and what came before and
+    after each barrier in the other threads."""
 
-    def __init__(self, events, read_from, write_orders):
-        self.events, self.read_from = events, read_from
+    def __init__(self, events, read_from, write_orders, passed):
+        self.events, self.read_from, self.passed = events, read_from, passed
         self.sequenced = {(a, b) for a in range(len(events)) for b in range(len(events))
                           if a < b and (events[a].thread in (-1, events[b].thread)
                                         and events[b].thread != -1)}
@@ -159,7 +168,7 @@ class Execution:
                 if self.events[head].kind not in ("cas", "add"):
                     break
                 head = self.read_from[head]
-        return closure(self.sequenced | synchronised)
+        return closure(self.sequenced | synchronised | self.passed)
 
     def is_allowed(self, before):
         together = closure(self.rf | self.mo | self.rb)
@@ -192,6 +201,20 @@ class Execution:
         return False
 
 
+def ways_past_barriers(events):
+    """For each way in which the threads pass the barriers of others: the pairs (earlier, later)."""
+    ways = [set()]
+    for at, event in enumerate(events):
+        if event.kind != "barrier":
+            continue
+        for thread in {other.thread for other in events} - {-1, event.thread}:
+            others = [i for i, other in enumerate(events) if other.thread == thread]
+            ways = [way | {(before, at) for before in others[:cut]}
+                    | {(at, after) for after in others[cut:]}
+                    for way in ways for cut in range(len(others) + 1)]
+    return [way for way in ways if is_acyclic(way)]
+
+
 def executions(events):
     reads = [at for at, event in enumerate(events) if event.reads]
     writes = {}
@@ -203,7 +226,8 @@ def executions(events):
                itertools.permutations(all_writes[1:])] for all_writes in writes.values()]
     for chosen in itertools.product(*sources):
         for write_orders in itertools.product(*orders):
-            yield Execution(events, dict(zip(reads, chosen)), write_orders)
+            for passed in ways_past_barriers(events):
+                yield Execution(events, dict(zip(reads, chosen)), write_orders, passed)
 
 
 def check(model, tag=None, order=None):
@@ -304,6 +328,27 @@ thread three
 assume r2 == 2
 never race
 """
+SB_BARRIER = """
+thread one
+  store x 1 relaxed
+  r1 = load y relaxed
+thread two
+  store y 1 relaxed
+  {0}
+  r2 = load x relaxed
+never r1 == 0 and r2 == 0
+"""
+MP_BARRIER = """
+thread one
+  store x 1 plain
+  store y 1 relaxed
+thread two
+  r1 = load y relaxed
+  {0}
+  r2 = load x plain
+assume r1 == 1
+never race
+"""
 # Whether the outcome is forbidden is known for each.
 KNOWN = [
     (True, SB.format("seq_cst", "seq_cst")),
@@ -319,6 +364,10 @@ KNOWN = [
     (True, INCREMENTS),
     (True, SEQUENCE.format("release")),
     (False, SEQUENCE.format("relaxed")),
+    (True, SB_BARRIER.format("barrier")),
+    (False, SB_BARRIER.format("")),
+    (True, MP_BARRIER.format("barrier")),
+    (False, MP_BARRIER.format("")),
 ]
 
 
