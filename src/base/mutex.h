@@ -63,6 +63,13 @@ class FREYJA_TSA(scoped_lockable) MutexLock {
   Mutex& mutex_;
 };
 
+// In a loop that waits for another thread without sleeping: tells the processor so.
+inline void Relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
 // Waits are loops at the caller: while (!condition) cv.Wait(mutex);
 class CondVar {
  public:

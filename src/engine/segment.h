@@ -63,22 +63,20 @@ class Segment {
   }
   std::span<const std::byte> BytesAt(Location location) const { return BytesAt(location.offset()); }
 
-  // What the index points to in this segment; changed under the page lock of the key.
+  // What the index points to in this segment; changed under the page lock of the key. `bytes` is
+  // the length of one record.
   void AddLive(std::uint64_t bytes) {
-    live_records_.fetch_add(1, std::memory_order_relaxed);  // a statistic, orders nothing
-    live_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+    live_.fetch_add(PackLive(1, bytes), std::memory_order_relaxed);  // a statistic, orders nothing
   }
   void RemoveLive(std::uint64_t bytes) {
-    live_records_.fetch_sub(1, std::memory_order_relaxed);
-    live_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+    live_.fetch_sub(PackLive(1, bytes), std::memory_order_relaxed);
   }
   // At open, before anyone else knows the segment.
   void SetLive(std::uint64_t records, std::uint64_t bytes) {
-    live_records_.store(records);
-    live_bytes_.store(bytes);
+    live_.store(PackLive(records, bytes));
   }
-  std::uint64_t live_records() const { return live_records_.load(); }
-  std::uint64_t live_bytes() const { return live_bytes_.load(); }
+  std::uint64_t live_records() const { return live_.load() & UINT32_MAX; }
+  std::uint64_t live_bytes() const { return (live_.load() >> 32) * format::kRecordAlignment; }
 
   void Pin() { pins_.fetch_add(1); }
   void Unpin() { pins_.fetch_sub(1); }
@@ -124,9 +122,15 @@ class Segment {
   std::shared_ptr<io::Mapping> log_mapping_;
   format::SealedSegment sealed_;
 
+  // Both numbers in one word, because each put changes it. The bytes are on top: should those of a
+  // damaged record be wrong, the records are still counted right.
+  static std::uint64_t PackLive(std::uint64_t records, std::uint64_t bytes) {
+    return bytes / format::kRecordAlignment << 32 | records;
+  }
+  static_assert(kMaxSegmentBytes / format::kRecordAlignment <= UINT32_MAX);
+
   // Counters on a line of their own: readers load the fields above on every get.
-  alignas(64) std::atomic<std::uint64_t> live_records_{0};
-  std::atomic<std::uint64_t> live_bytes_{0};
+  alignas(64) std::atomic<std::uint64_t> live_{0};
   std::atomic<std::uint64_t> pins_{0};
   std::atomic<SegmentState> state_{SegmentState::kPrepared};
   std::atomic<bool> damaged_{false};

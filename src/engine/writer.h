@@ -3,12 +3,13 @@
 // The life of a write:
 //  0. Each fetches what publishing will look at. Where records seem to come from the disk it reads
 //     there what it will replace, while nobody else waits for that.
-//  1. Writers queue. The first in the queue is the leader; it takes those behind it along.
+//  1. Writers queue, each by one exchange of `last_`. The first in the queue is the leader; it
+//     takes those behind it along.
 //  2. For each request the leader decides conditions (does the key to delete exist?) against
 //     what has been appended, finds room, and copies the records into the active segment.
 //  3. If one of them asked for it, it makes the log durable: one sync for the group.
 //  4. It publishes the group in order: index, live counts, saved locations for snapshots.
-//  5. It answers all of them and hands over to the next in the queue.
+//  5. It answers all of them and hands over to the next in the queue, if there is one.
 // So bytes, publication and acknowledgement follow the sequence numbers, a write that asked
 // for sync is visible only once it is durable, and an answer ("there was no such key")
 // returns only when what it was decided on is published.
@@ -16,12 +17,15 @@
 // A request that fails before step 2 has copied anything leaves no trace. A failure after it
 // poisons the store: its numbers are given, and no later record may follow a hole.
 //
+// The queue is that of an MCS lock (J. Mellor-Crummey, M. Scott, "Algorithms for scalable
+// synchronization on shared-memory multiprocessors", ACM TOCS 1991), whose holder serves others
+// along with itself.
+//
 // Thread safety: all public members may be called from any thread.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
-#include <deque>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -85,15 +89,23 @@ class Writer {
 
     bool appended = false;       // the leader's
     Result<bool> result = true;  // the leader's until done
-    bool done = false;           // guarded by queue_mutex_
-    base::CondVar turn;
+
+    // Who came next; null: nobody, or it hasn't said so yet. Nobody looks at a request that is done.
+    std::atomic<Request*> next{nullptr};
+    enum class Turn : std::uint8_t { kWait, kLead, kDone };
+    std::atomic<Turn> turn{Turn::kWait};  // changed under `mutex`
+    base::Mutex mutex;
+    base::CondVar turn_changed;
   };
 
-  void LookAtOldRecords(std::span<const WriteOperation> operations) const
-      FREYJA_EXCLUDES(queue_mutex_);
-  Result<bool> Submit(Request& request) FREYJA_EXCLUDES(queue_mutex_);
-  Status SubmitForStatus(Request& request) FREYJA_EXCLUDES(queue_mutex_);
-  void TakeGroup() FREYJA_REQUIRES(queue_mutex_);
+  void LookAtOldRecords(std::span<const WriteOperation> operations) const;
+  Result<bool> Submit(Request& request);
+  Status SubmitForStatus(Request& request);
+  static Request::Turn WaitForTurn(Request& request);
+  static void GiveTurn(Request& request, Request::Turn turn);
+  void TakeGroup(Request& leader);
+  // Who came after `request`, the last of the group; null: nobody, and the queue has ended with it.
+  Request* NextInQueue(Request& request);
   void RunGroup();
   void Append(Request& request);
   Status AppendRecords(const Request& request);
@@ -106,10 +118,11 @@ class Writer {
 
   const Parts parts_;
 
-  base::Mutex queue_mutex_;
-  std::deque<Request*> queue_ FREYJA_GUARDED_BY(queue_mutex_);
+  // Who came last; null: nobody is being served or waits.
+  alignas(64) std::atomic<Request*> last_{nullptr};
 
-  // The leader's.
+  // The leader's. What one has written here the next one sees: `last_`, or the mutex of its
+  // request, is written after it and read before.
   std::vector<Request*> group_;
   std::vector<AppendedRecord> pending_;  // appended by the group, not yet published
   std::vector<const Segment*> touched_;  // segments the group's records lie in
