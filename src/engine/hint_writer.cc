@@ -47,7 +47,7 @@ Status HintWriter::Spill() {
 }
 
 Status HintWriter::ReadBack(format::HintFrame& frame) {
-  std::vector<std::byte> bytes(std::min<std::uint64_t>(kPieceBytes, spilled_));
+  base::PassingBuffer bytes(std::min<std::uint64_t>(kPieceBytes, spilled_));
   std::uint32_t crc = 0;
   for (std::uint64_t at = format::kHintHeaderBytes; at < spilled_end(); at += bytes.size()) {
     bytes.resize(std::min<std::uint64_t>(kPieceBytes, spilled_end() - at));

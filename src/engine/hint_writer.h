@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "base/buffer.h"
 #include "engine/directory.h"
 #include "format/hint.h"
 
@@ -49,7 +50,7 @@ class HintWriter {
   Status status_;
   std::unique_ptr<io::File> file_;  // from the first piece on
   bool unfinished_ = false;         // there may be a file
-  std::vector<std::byte> piece_;    // entries that are not in the file yet
+  base::PassingBuffer piece_;       // entries that are not in the file yet
   std::uint64_t spilled_ = 0;       // bytes of entries in the file
   std::uint32_t spilled_crc_ = 0;
 };

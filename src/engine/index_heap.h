@@ -17,24 +17,13 @@
 
 #include "base/huge_pages.h"
 #include "base/mutex.h"
-
-// clang says it in another way.
-#if defined(__has_feature)
-#define FREYJA_HAS_FEATURE(feature) __has_feature(feature)
-#else
-#define FREYJA_HAS_FEATURE(feature) 0
-#endif
+#include "base/sanitizer.h"
 
 namespace freyja::engine {
 
 class IndexHeap {
  public:
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
-    FREYJA_HAS_FEATURE(address_sanitizer) || FREYJA_HAS_FEATURE(thread_sanitizer)
-  static constexpr bool kUsesRegions = false;
-#else
-  static constexpr bool kUsesRegions = true;
-#endif
+  static constexpr bool kUsesRegions = !base::kWithSanitizer;
   static constexpr std::size_t kRegionBytes = base::kHugePageBytes;
   static constexpr std::size_t kUnitBytes = 64;
   // Longer pieces come from operator new; pages are that long only if many keys share a hash.

@@ -72,7 +72,7 @@ class Log {
   std::uint64_t reserved_sequence() const { return reserved_sequence_.load(); }
   // Counts a run of records, completely written at append_offset(), as appended.
   void Appended(std::uint64_t records, std::uint64_t tombstones, std::uint64_t bytes);
-  void Published(std::uint64_t sequence) { published_.store(sequence); }
+  void Published(std::uint64_t sequence) { published_.store(sequence, std::memory_order_release); }
 
   // --- Any thread -------------------------------------------------------------------
   std::uint64_t appended() const { return appended_.load(); }

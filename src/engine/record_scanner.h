@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <vector>
 
+#include "base/buffer.h"
 #include "format/record.h"
 #include "freyja/status.h"
 #include "io/file_system.h"
@@ -55,7 +55,7 @@ class RecordScanner {
   const std::uint32_t seed_;
   std::uint64_t offset_;
   std::uint64_t end_;
-  std::vector<std::byte> buffer_;
+  base::PassingBuffer buffer_;
   std::uint64_t buffer_offset_ = 0;  // of the buffer's first byte in the file
   std::size_t buffered_ = 0;
   std::uint64_t nonzero_end_ = 0;

@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
-#include <vector>
 
+#include "base/buffer.h"
 #include "engine/directory.h"
 #include "engine/hint_writer.h"
 #include "engine/segment.h"
@@ -71,7 +71,7 @@ class SealedWriter {
   const std::uint32_t seed_;
   std::filesystem::path path_;  // of the data file, where it is now
   std::unique_ptr<io::File> file_;
-  std::vector<std::byte> piece_;  // not yet written
+  base::PassingBuffer piece_;  // not yet written
   std::size_t piece_bytes_ = 0;
   std::uint64_t offset_;  // of the next record in the file
   SummaryBuilder summary_;

@@ -90,7 +90,8 @@ class Writer {
     bool appended = false;       // the leader's
     Result<bool> result = true;  // the leader's until done
 
-    // Who came next; null: nobody, or it hasn't said so yet. Nobody looks at a request that is done.
+    // Who came next; null: nobody, or it hasn't said so yet. Nobody looks at a request that is
+    // done.
     std::atomic<Request*> next{nullptr};
     enum class Turn : std::uint8_t { kWait, kLead, kDone };
     std::atomic<Turn> turn{Turn::kWait};  // changed under `mutex`

@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "base/buffer.h"
 #include "base/bytes.h"
 #include "format/ids.h"
 #include "freyja/status.h"
@@ -107,7 +108,7 @@ class HintFrame {
   const HintLayout layout_;
   const std::array<std::byte, kHintHeaderBytes> head_;
   std::uint32_t entries_crc_;
-  std::vector<std::byte> tail_;  // the filter, with room for the checksums
+  base::PassingBuffer tail_;  // the filter, with room for the checksums
 };
 
 // A whole hint file. `header.record_count` and `header.filter_bytes` are set from `entries`.
