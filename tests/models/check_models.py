@@ -21,7 +21,7 @@ check can see what the stronger order is there for.
       [TAG:] barrier                           on every thread, at some point of each (membarrier)
     assume EXPRESSION                   over registers; other executions don't count
     never EXPRESSION                    or: never race (on operations of order `plain`)
-    weakened TAG ORDER                  with this change the model must fail; ORDER `none`: without it
+    weakened TAG ORDER                  with this change the model must fail; `none`: without it
 """
 import itertools
 import re
