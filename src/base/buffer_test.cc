@@ -5,7 +5,6 @@
 
 #include <cerrno>
 #include <cstdint>
-#include <utility>
 
 namespace freyja::base {
 namespace {
@@ -38,7 +37,7 @@ TEST(PassingBufferTest, LargeMemoryGoesBackAtOnce) {
   std::byte* const at = buffer.data();
   ASSERT_EQ(reinterpret_cast<std::uintptr_t>(at) % 4096, 0u);
   EXPECT_TRUE(IsMapped(at));
-  PassingBuffer(std::move(buffer)) = {};
+  buffer = PassingBuffer();
   EXPECT_FALSE(IsMapped(at));
 }
 

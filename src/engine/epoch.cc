@@ -133,6 +133,10 @@ void EpochManager::Retire(std::unique_ptr<Retired> garbage) {
 std::size_t EpochManager::Collect() {
   std::unique_ptr<Retired> garbage;
   std::size_t left = 0;
+  {
+    base::MutexLock lock(mutex_);
+    if (first_ == nullptr) return 0;
+  }
   const std::uint64_t oldest = OldestActive();
   {
     base::MutexLock lock(mutex_);

@@ -66,8 +66,8 @@ class EpochManager {
   static constexpr std::size_t kSharedSlots = 256;
 
   // `with_barrier`: false only for tests of what happens where the kernel has none.
-  explicit EpochManager(bool with_barrier = base::HasProcessBarrier())
-      : with_barrier_(with_barrier) {}
+  explicit EpochManager(bool with_barrier = true)
+      : with_barrier_(with_barrier && base::HasProcessBarrier()) {}
   EpochManager(const EpochManager&) = delete;
   EpochManager& operator=(const EpochManager&) = delete;
   // Frees everything retired. No guard may exist.
@@ -80,9 +80,13 @@ class EpochManager {
   std::uint64_t Advance() { return epoch_.fetch_add(1); }
 
   // Whether every guard that might reach what was unlinked before Advance()
-  // returned `stamp` has gone. Once true it stays true. Makes all threads pass a barrier and reads
-  // all slots: some microseconds.
+  // returned `stamp` has gone. For several stamps see OldestActive.
   bool Drained(std::uint64_t stamp) const { return OldestActive() > stamp; }
+
+  // All stamps below it are drained: the lowest epoch in any slot, but no more than the epoch at
+  // the call; 0 if that can't be known. Makes all threads pass a barrier and reads all slots: some
+  // microseconds.
+  std::uint64_t OldestActive() const;
 
   // Takes over something already unlinked; deletes it, here or in a later call
   // by any thread, when all guards of now are gone. Never allocates. May run
@@ -104,8 +108,6 @@ class EpochManager {
 
   Slot& Announce();
   Slot& AnnounceShared();
-  // The lowest epoch in any slot, but no more than the epoch at the call; 0 if that can't be known.
-  std::uint64_t OldestActive() const;
 
   std::array<OwnSlots, kNumberedThreads> own_;
   std::array<SharedSlot, kSharedSlots> shared_;
@@ -120,8 +122,10 @@ class EpochManager {
 };
 
 // This thread's number among those that run, below kNumberedThreads; one that has none so far, or
-// gets none any more, has a higher one.
-inline constinit thread_local std::uint32_t epoch_thread_number = UINT32_MAX;
+// gets none any more, has a higher one. Hidden, so that of two copies of this library in a process
+// each has its own, as it has its own list of the numbers that are taken.
+[[gnu::visibility("hidden")]] inline constinit thread_local std::uint32_t epoch_thread_number =
+    UINT32_MAX;
 
 // While it exists nothing is freed that its holder can reach by a load made
 // after the guard was made.

@@ -83,7 +83,7 @@ Status HintWriter::Complete(const format::HintHeader& header) {
 
 void HintWriter::Release() {
   file_.reset();
-  piece_ = {};
+  piece_ = base::PassingBuffer();  // not {}, which keeps the memory
   if (!unfinished_) return;
   directory_.RemoveBestEffort(directory_.HintPath(id_));
   unfinished_ = false;

@@ -53,8 +53,7 @@ Log::Log(const Parts& parts, Start start)
 
 Result<Segment*> Log::SegmentFor(std::size_t bytes, bool may_use_reserve) {
   for (;;) {
-    Segment* active = active_.load();
-    if (active != nullptr && bytes <= active->limit() - append_offset_) return active;
+    if (Segment* const active = ActiveWithRoom(bytes)) return active;
     FREYJA_RETURN_IF_ERROR(Roll(bytes, may_use_reserve, parts_.reserve.kept_for_compaction()));
     FREYJA_RETURN_IF_ERROR(SealBacklog());
   }

@@ -60,8 +60,13 @@ class Log {
   Log(const Parts& parts, Start start);
 
   // --- The leader -------------------------------------------------------------------
-  // The active segment with room for `bytes` in one piece, after rolling if need be; null
-  // is never returned. `may_use_reserve`: for deletes on a full disk.
+  // The active segment if it has room for `bytes` in one piece, else null.
+  Segment* ActiveWithRoom(std::size_t bytes) const {
+    Segment* const active = active_.load();
+    return active != nullptr && bytes <= active->limit() - append_offset_ ? active : nullptr;
+  }
+  // The same after rolling if need be; null is never returned. `may_use_reserve`: for deletes on a
+  // full disk.
   Result<Segment*> SegmentFor(std::size_t bytes, bool may_use_reserve);
   // Where the next record goes in the active segment.
   std::uint64_t append_offset() const { return append_offset_; }

@@ -36,9 +36,10 @@ std::size_t Reaper::Collect() {
     base::MutexLock lock(mutex_);
     if (waiting_.empty()) return 0;
     const std::uint64_t oldest_snapshot = publisher_.OldestSnapshotEpoch();
+    const std::uint64_t oldest_reader = epochs_.OldestActive();
     // Epochs before pins: a get that pins does so before its epoch ends.
     const auto held = std::partition(waiting_.begin(), waiting_.end(), [&](const Waiting& entry) {
-      return !epochs_.Drained(entry.stamp) || oldest_snapshot <= entry.stamp ||
+      return oldest_reader <= entry.stamp || oldest_snapshot <= entry.stamp ||
              entry.segment->pins() != 0;
     });
     free.assign(std::make_move_iterator(held), std::make_move_iterator(waiting_.end()));

@@ -21,29 +21,8 @@ Result<FoundRecord> RecordReader::Read(Location location) const {
   return std::unexpected(Status(StatusCode::kCorruption, where + "the record does not verify"));
 }
 
-bool RecordReader::Verify(Location location, FoundRecord& found) const {
-  Segment& segment = segments_.At(location);
-  FREYJA_SCHEDULE_POINT("read.key", &segment);
-  found.segment = &segment;
-  found.location = location;
-  return format::DecodeRecord(segment.BytesAt(location), segment.SeedAt(location), found.record);
-}
-
-Result<bool> RecordReader::Find(std::string_view key, std::uint64_t hash,
-                                FoundRecord& found) const {
-  Location damaged;
-  const Location location = index_.Find(hash, [&](Location candidate) {
-    if (IsLong(candidate)) ReadAhead(candidate);
-    if (Verify(candidate, found)) return found.record.key == key;
-    // Nobody can know whose record it was, but what is left of it may say so.
-    damaged = candidate;
-    return format::PeekKey(found.segment->BytesAt(candidate)) == key;
-  });
-  if (location != damaged) [[likely]] {
-    if (!location.is_none()) return true;
-  } else if (location.is_none()) {
-    return false;
-  }
+Result<bool> RecordReader::ReadAgain(std::string_view key, Location damaged,
+                                     FoundRecord& found) const {
   FREYJA_ASSIGN_OR_RETURN(found, Read(damaged));
   // It reads well now although it did not a moment ago: the disk wavers.
   return found.record.key == key;
@@ -54,15 +33,6 @@ Result<std::optional<FoundRecord>> RecordReader::Find(std::string_view key,
   FoundRecord found;
   FREYJA_ASSIGN_OR_RETURN(const bool is_there, Find(key, hash, found));
   return is_there ? std::optional(found) : std::nullopt;
-}
-
-Result<bool> RecordReader::Find(std::string_view key, std::uint64_t hash, Location likely,
-                                FoundRecord& found) const {
-  if (!likely.is_none()) {
-    if (IsLong(likely)) ReadAhead(likely);
-    if (Verify(likely, found) && found.record.key == key) return true;
-  }
-  return Find(key, hash, found);
 }
 
 namespace {

@@ -31,11 +31,28 @@ class RecordReader {
   // The newest record of `key`, verified; false if there is none, and `found` means nothing then or
   // after an error. Expiry is not looked at. kCorruption (or kIoError, if the mapping failed under
   // the read) names file and offset.
-  Result<bool> Find(std::string_view key, std::uint64_t hash, FoundRecord& found) const;
+  Result<bool> Find(std::string_view key, std::uint64_t hash, FoundRecord& found) const {
+    Location damaged;
+    const Location location = index_.Find(hash, [&](Location candidate) {
+      if (IsLong(candidate)) ReadAhead(candidate);
+      if (Verify(candidate, found)) return found.record.key == key;
+      // Nobody can know whose record it was, but what is left of it may say so.
+      damaged = candidate;
+      return format::PeekKey(found.segment->BytesAt(candidate)) == key;
+    });
+    if (location != damaged) return location.is_none() ? ReadAgain(key, damaged, found) : true;
+    return location.is_none() ? false : ReadAgain(key, damaged, found);
+  }
   Result<std::optional<FoundRecord>> Find(std::string_view key, std::uint64_t hash) const;
   // The same for one who has had `likely` from Prefetch, under the same guard.
   Result<bool> Find(std::string_view key, std::uint64_t hash, Location likely,
-                    FoundRecord& found) const;
+                    FoundRecord& found) const {
+    if (!likely.is_none()) {
+      if (IsLong(likely)) ReadAhead(likely);
+      if (Verify(likely, found) && found.record.key == key) return true;
+    }
+    return Find(key, hash, found);
+  }
 
   // The record at a location that the index or a snapshot holds, verified.
   Result<FoundRecord> Read(Location location) const;
@@ -87,7 +104,15 @@ class RecordReader {
 
  private:
   // Whether the record there verifies; found.segment is told in any case.
-  bool Verify(Location location, FoundRecord& found) const;
+  bool Verify(Location location, FoundRecord& found) const {
+    Segment& segment = segments_.At(location);
+    FREYJA_SCHEDULE_POINT("read.key", &segment);
+    found.segment = &segment;
+    found.location = location;
+    return format::DecodeRecord(segment.BytesAt(location), segment.SeedAt(location), found.record);
+  }
+  // Find's answer about a record that did not verify and may be the key's.
+  Result<bool> ReadAgain(std::string_view key, Location damaged, FoundRecord& found) const;
 
   // Of a longer one more than one page has to be read.
   static constexpr std::uint64_t kLongRecord = 4096;

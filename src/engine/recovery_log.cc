@@ -312,7 +312,7 @@ Status Recovery::RegisterSealedLog(const format::Manifest& manifest, std::vector
     for (std::size_t i = next.fetch_add(1); i < segments.size(); i = next.fetch_add(1)) {
       if (i < kept.size()) {
         loaded_[thread].Add(*segments[i], kept[i].entries);
-        kept[i].entries = {};
+        kept[i].entries = std::vector<format::HintEntry>();  // not {}, which keeps the memory
       } else {
         FREYJA_RETURN_IF_ERROR(LoadEntries(manifest, *segments[i], thread, buffer));
       }

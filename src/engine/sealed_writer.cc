@@ -69,7 +69,7 @@ Status SealedWriter::Seal() {
 
 Status SealedWriter::SealData() {
   FREYJA_RETURN_IF_ERROR(Flush());
-  piece_ = {};
+  piece_ = base::PassingBuffer();  // not {}, which keeps the memory
   FREYJA_RETURN_IF_ERROR(file_->Sync());
   sealed_ = summary_.Finish(target_.identity);
   return Status::Ok();

@@ -179,11 +179,16 @@ void Assign(std::string& to, std::string_view from) {
 
 }  // namespace
 
-Result<bool> Store::FindVisible(std::string_view key, std::uint64_t hash, FoundRecord& found,
-                                Location likely) const {
+inline Result<bool> Store::FindVisible(std::string_view key, std::uint64_t hash, Location likely,
+                                       FoundRecord& found) const {
+  auto is_there = reader_->Find(key, hash, likely, found);
+  if (!is_there || !*is_there || found.record.expires_at_ms == 0) return is_there;
+  return FindUnexpired(key, hash, found);
+}
+
+Result<bool> Store::FindUnexpired(std::string_view key, std::uint64_t hash,
+                                  FoundRecord& found) const {
   for (;;) {
-    FREYJA_ASSIGN_OR_RETURN(const bool is_there, reader_->Find(key, hash, likely, found));
-    if (!is_there) return false;
     const std::uint64_t expiry = found.record.expires_at_ms;
     if (expiry == 0 || expiry > environment_.clock->WallMs()) return true;
     // It may have been replaced in time, before the clock was read; if it has not been by now, it
@@ -191,7 +196,6 @@ Result<bool> Store::FindVisible(std::string_view key, std::uint64_t hash, FoundR
     const Location expired = found.location;
     FREYJA_ASSIGN_OR_RETURN(const bool still_there, reader_->Find(key, hash, found));
     if (!still_there || found.location == expired) return false;
-    likely = found.location;
   }
 }
 
@@ -202,7 +206,7 @@ Result<bool> Store::Get(std::string_view key, std::string& value) const {
   const std::uint64_t hash = format::HashKey(key, hash_seed_).low;
   const EpochGuard guard(epochs_);
   FoundRecord found;
-  FREYJA_ASSIGN_OR_RETURN(const bool is_there, FindVisible(key, hash, found));
+  FREYJA_ASSIGN_OR_RETURN(const bool is_there, FindVisible(key, hash, Location(), found));
   if (is_there) Assign(value, found.record.value);
   return is_there;
 }
@@ -213,7 +217,7 @@ Result<std::optional<Store::Pinned>> Store::GetPinned(std::string_view key) cons
   const std::uint64_t hash = format::HashKey(key, hash_seed_).low;
   const EpochGuard guard(epochs_);
   FoundRecord found;
-  FREYJA_ASSIGN_OR_RETURN(const bool is_there, FindVisible(key, hash, found));
+  FREYJA_ASSIGN_OR_RETURN(const bool is_there, FindVisible(key, hash, Location(), found));
   if (!is_there) return std::nullopt;
   return Pinned{std::make_unique<PinnedRecord>(*found.segment), found.record.value};
 }
@@ -239,7 +243,7 @@ void Store::GetEach(std::span<const std::string_view> keys, Answer&& answer) con
       FoundRecord found;
       Status status = open.ok() ? CheckKey(group[i]) : open;
       answer(start + i,
-             status.ok() ? FindVisible(group[i], hashes[i], found, likely[i])
+             status.ok() ? FindVisible(group[i], hashes[i], likely[i], found)
                          : Result<bool>(std::unexpected(std::move(status))),
              found.record.value);
     }

@@ -169,9 +169,12 @@ class Store {
   Result<bool> ResolveSync(freyja::Sync sync) const;
   WriteOperation MakeOperation(std::string_view key, std::string_view value,
                                std::uint64_t expires_at_ms, bool is_delete) const;
-  // The record of `key` if it is there and hasn't expired. The caller holds a guard.
-  Result<bool> FindVisible(std::string_view key, std::uint64_t hash, FoundRecord& found,
-                           Location likely = {}) const;
+  // The record of `key` if it is there and hasn't expired; `likely` as RecordReader::Find's. The
+  // caller holds a guard.
+  Result<bool> FindVisible(std::string_view key, std::uint64_t hash, Location likely,
+                           FoundRecord& found) const;
+  // The same for one whose record, `found`, expires.
+  Result<bool> FindUnexpired(std::string_view key, std::uint64_t hash, FoundRecord& found) const;
   template <class Answer>
   void GetEach(std::span<const std::string_view> keys, Answer&& answer) const;
   Status VerifySegment(const Segment& segment) const;

@@ -283,8 +283,11 @@ Status Writer::AppendRecords(const Request& request) {
   std::size_t total = carries ? sizeof(std::uint64_t) + format::kRecordAlignment : 0;
   for (const auto& operation : operations) total += format::EncodedRecordBytes(ToRecord(operation));
 
-  const bool only_deletes = std::ranges::all_of(operations, &WriteOperation::is_delete);
-  FREYJA_ASSIGN_OR_RETURN(Segment* const segment, log.SegmentFor(total, only_deletes));
+  Segment* segment = log.ActiveWithRoom(total);
+  if (segment == nullptr) {
+    const bool only_deletes = std::ranges::all_of(operations, &WriteOperation::is_delete);
+    FREYJA_ASSIGN_OR_RETURN(segment, log.SegmentFor(total, only_deletes));
+  }
   if (log.next_sequence() + operations.size() > log.reserved_sequence()) {
     return Status(StatusCode::kNoSpace, "the reserved sequence numbers are used up");
   }

@@ -70,7 +70,8 @@ class Writer {
   // Makes the active segment full, in order with the writes.
   Status RollActive();
   // Returns when all writes that came before are appended and published, or have failed. Those
-  // that come after it get kClosed and leave no trace.
+  // that come after it get kClosed and leave no trace. Their threads, and those of writes before,
+  // may still be on their way out of the writer.
   Status Stop();
 
   std::uint64_t puts() const { return puts_.load(); }
@@ -124,7 +125,7 @@ class Writer {
 
   // The leader's. What one has written here the next one sees: `last_`, or the mutex of its
   // request, is written after it and read before.
-  std::vector<Request*> group_;
+  alignas(64) std::vector<Request*> group_;
   std::vector<AppendedRecord> pending_;  // appended by the group, not yet published
   std::vector<const Segment*> touched_;  // segments the group's records lie in
   std::uint64_t carried_watermark_;      // the last one a record carried

@@ -18,7 +18,10 @@ check can see what the stronger order is there for.
       [TAG:] store LOC VALUE ORDER
       [TAG:] REG = cas LOC FROM TO ORDER       one that succeeds
       [TAG:] REG = add LOC VALUE ORDER         REG is what it was before
-      [TAG:] barrier                           on every thread, at some point of each (membarrier)
+      [TAG:] heavy                             a barrier on every thread, at some point of each
+                                               (membarrier): asymmetric fences, see P1202
+      [TAG:] light                             nothing for the processor; orders what stands before
+                                               it and after it in this thread for the heavy ones
     assume EXPRESSION                   over registers; other executions don't count
     never EXPRESSION                    or: never race (on operations of order `plain`)
     weakened TAG ORDER                  with this change the model must fail; `none`: without it
@@ -31,7 +34,7 @@ ACQUIRES = {"acquire", "acq_rel", "seq_cst"}
 RELEASES = {"release", "acq_rel", "seq_cst"}
 ORDERS = ACQUIRES | RELEASES | {"relaxed", "plain"}
 OPERATION = re.compile(r"(?:(\w+):\s+)?(?:(\w+)\s*=\s*)?(load|store|cas|add)\s+(.*)")
-BARRIER = re.compile(r"(?:(\w+):\s+)?barrier")
+FENCE = re.compile(r"(?:(\w+):\s+)?(light|heavy)")
 
 
 class Event:
@@ -50,7 +53,7 @@ class Model:
             if line:
                 self.parse(line)
         for event in (event for thread in self.threads for event in thread):
-            if event.kind != "barrier":
+            if event.location is not None:
                 self.init.setdefault(event.location, 0)
 
     def parse(self, line):
@@ -66,9 +69,9 @@ class Model:
             self.never.append(rest)
         elif word == "weakened":
             self.weakened.append(tuple(rest.split()))
-        elif match := BARRIER.fullmatch(line):
-            self.threads[-1].append(
-                Event(len(self.threads) - 1, "barrier", None, [], None, tag=match.group(1)))
+        elif match := FENCE.fullmatch(line):
+            tag, kind = match.groups()
+            self.threads[-1].append(Event(len(self.threads) - 1, kind, None, [], None, tag=tag))
         else:
             match = OPERATION.fullmatch(line)
             if not match or not self.threads:
@@ -119,11 +122,11 @@ def is_acyclic(relation):
 
 
 class Execution:
-    """One candidate: where each read reads from, the order of writes, and what came before and
-    after each barrier in the other threads."""
+    """One candidate: where each read reads from, the order of writes, and what was ordered by
+    heavy fences."""
 
-    def __init__(self, events, read_from, write_orders, passed):
-        self.events, self.read_from, self.passed = events, read_from, passed
+    def __init__(self, events, read_from, write_orders, fenced):
+        self.events, self.read_from, self.fenced = events, read_from, fenced
         self.sequenced = {(a, b) for a in range(len(events)) for b in range(len(events))
                           if a < b and (events[a].thread in (-1, events[b].thread)
                                         and events[b].thread != -1)}
@@ -168,7 +171,7 @@ class Execution:
                 if self.events[head].kind not in ("cas", "add"):
                     break
                 head = self.read_from[head]
-        return closure(self.sequenced | synchronised | self.passed)
+        return closure(self.sequenced | synchronised | self.fenced)
 
     def is_allowed(self, before):
         together = closure(self.rf | self.mo | self.rb)
@@ -201,17 +204,22 @@ class Execution:
         return False
 
 
-def ways_past_barriers(events):
-    """For each way in which the threads pass the barriers of others: the pairs (earlier, later)."""
+def ways_of_fences(events):
+    """Of each heavy fence and each light one of another thread either comes first, and what stands
+    before that one happens before what stands behind the other. The pairs, for each way."""
+    def before(at):
+        return [i for i, event in enumerate(events) if event.thread == events[at].thread and i < at]
+
+    def behind(at):
+        return [i for i, event in enumerate(events) if event.thread == events[at].thread and i > at]
+
     ways = [set()]
-    for at, event in enumerate(events):
-        if event.kind != "barrier":
+    for heavy, light in itertools.product(range(len(events)), repeat=2):
+        if ((events[heavy].kind, events[light].kind) != ("heavy", "light")
+                or events[heavy].thread == events[light].thread):
             continue
-        for thread in {other.thread for other in events} - {-1, event.thread}:
-            others = [i for i, other in enumerate(events) if other.thread == thread]
-            ways = [way | {(before, at) for before in others[:cut]}
-                    | {(at, after) for after in others[cut:]}
-                    for way in ways for cut in range(len(others) + 1)]
+        ways = [way | set(itertools.product(before(first), behind(second)))
+                for way in ways for first, second in ((heavy, light), (light, heavy))]
     return [way for way in ways if is_acyclic(way)]
 
 
@@ -226,8 +234,8 @@ def executions(events):
                itertools.permutations(all_writes[1:])] for all_writes in writes.values()]
     for chosen in itertools.product(*sources):
         for write_orders in itertools.product(*orders):
-            for passed in ways_past_barriers(events):
-                yield Execution(events, dict(zip(reads, chosen)), write_orders, passed)
+            for fenced in ways_of_fences(events):
+                yield Execution(events, dict(zip(reads, chosen)), write_orders, fenced)
 
 
 def check(model, tag=None, order=None):
@@ -328,26 +336,33 @@ thread three
 assume r2 == 2
 never race
 """
-SB_BARRIER = """
+SB_FENCED = """
 thread one
   store x 1 relaxed
+  {0}
   r1 = load y relaxed
 thread two
   store y 1 relaxed
-  {0}
+  {1}
   r2 = load x relaxed
 never r1 == 0 and r2 == 0
 """
-MP_BARRIER = """
+# Each of the others may pass the barrier before the other does.
+NOT_AT_ONE_MOMENT = """
 thread one
-  store x 1 plain
-  store y 1 relaxed
+  store x 1 relaxed
+  light
+  r1 = load flag relaxed
 thread two
-  r1 = load y relaxed
-  {0}
-  r2 = load x plain
-assume r1 == 1
-never race
+  store z 1 relaxed
+  light
+  r2 = load x relaxed
+thread three
+  store flag 1 relaxed
+  heavy
+  r3 = load z relaxed
+assume r1 == 0 and r3 == 0
+never r2 == 0
 """
 # Whether the outcome is forbidden is known for each.
 KNOWN = [
@@ -364,10 +379,10 @@ KNOWN = [
     (True, INCREMENTS),
     (True, SEQUENCE.format("release")),
     (False, SEQUENCE.format("relaxed")),
-    (True, SB_BARRIER.format("barrier")),
-    (False, SB_BARRIER.format("")),
-    (True, MP_BARRIER.format("barrier")),
-    (False, MP_BARRIER.format("")),
+    (True, SB_FENCED.format("light", "heavy")),
+    (False, SB_FENCED.format("", "heavy")),
+    (False, SB_FENCED.format("light", "light")),
+    (False, NOT_AT_ONE_MOMENT),
 ]
 
 
