@@ -3,12 +3,32 @@
 #include <algorithm>
 #include <array>
 
+#include "engine/epoch.h"
+
 namespace freyja::torture::schedules {
 
 namespace {
 
 constexpr std::size_t kMostThreads = 8;
 constexpr std::size_t kNobody = SIZE_MAX;
+
+// Fibers are on one thread, but each announces epochs as one of its own: with a number that no real
+// thread gets before hundreds run.
+class NumbersOfThreads {
+ public:
+  NumbersOfThreads() = default;
+  ~NumbersOfThreads() { engine::epoch_thread_number = of_host_; }
+  NumbersOfThreads(const NumbersOfThreads&) = delete;
+  NumbersOfThreads& operator=(const NumbersOfThreads&) = delete;
+
+  static void Become(std::size_t thread) {
+    engine::epoch_thread_number =
+        engine::EpochManager::kNumberedThreads - 1 - static_cast<std::uint32_t>(thread);
+  }
+
+ private:
+  const std::uint32_t of_host_ = engine::epoch_thread_number;
+};
 
 }  // namespace
 
@@ -29,8 +49,10 @@ Outcome Scheduler::Run(std::vector<std::function<void()>> bodies, Chooser& choos
   current_ = kNobody;
   next_ = Pick("start");
   base::schedule_observer = this;
+  const NumbersOfThreads numbers;
   while (next_ != kNobody) {
     current_ = next_;
+    NumbersOfThreads::Become(current_);
     threads_[current_].fiber->Resume();
     if (!threads_[current_].fiber->ended()) continue;  // next_ says who goes on
     threads_[current_].state = State::kEnded;
