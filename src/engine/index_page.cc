@@ -59,9 +59,25 @@ bool IndexPage::InsertUnshared(std::uint64_t hash, std::uint64_t raw_location) {
   return true;
 }
 
+namespace {
+
+constexpr std::align_val_t kAlignment{alignof(IndexDirectory)};
+
+}  // namespace
+
+void IndexDirectory::operator delete(IndexDirectory* directory, std::destroying_delete_t) {
+  const std::uint32_t depth = directory->depth();
+  directory->~IndexDirectory();
+  if (IsHuge(depth)) {
+    base::UnmapHuge(reinterpret_cast<std::byte*>(directory), BytesFor(depth));
+  } else {
+    ::operator delete(directory, kAlignment);
+  }
+}
+
 std::unique_ptr<IndexDirectory> IndexDirectory::Create(std::uint32_t depth) {
-  void* const memory =
-      ::operator new(BytesFor(depth), std::align_val_t{alignof(IndexDirectory)}, std::nothrow);
+  void* const memory = IsHuge(depth) ? base::MapHuge(BytesFor(depth))
+                                     : ::operator new(BytesFor(depth), kAlignment, std::nothrow);
   if (memory == nullptr) return nullptr;
   std::unique_ptr<IndexDirectory> directory(new (memory) IndexDirectory(depth));
   std::uninitialized_value_construct_n(directory->entries(), directory->size());

@@ -26,6 +26,8 @@
 #include <span>
 
 #include "base/bytes.h"
+#include "base/huge_pages.h"
+#include "base/sanitizer.h"
 #include "engine/epoch.h"
 #include "engine/index_heap.h"
 #include "engine/location.h"
@@ -249,17 +251,17 @@ class PageEntries {
 };
 
 // 2^depth page references, indexed by the top bits of the hash; a page of depth
-// d fills 2^(depth - d) neighbouring entries. The entries follow the header.
+// d fills 2^(depth - d) neighbouring entries. The entries follow the header. A large directory lies
+// on huge pages, as the pages do: a get loads one random entry of it.
 class alignas(64) IndexDirectory final : public Retired {
  public:
   // Null if memory is short. All entries are 0. `depth` in [1, 40].
   static std::unique_ptr<IndexDirectory> Create(std::uint32_t depth);
   static std::size_t BytesFor(std::uint32_t depth) {
-    return sizeof(IndexDirectory) + (sizeof(std::uint64_t) << depth);
+    const std::size_t bytes = sizeof(IndexDirectory) + (sizeof(std::uint64_t) << depth);
+    return IsHuge(depth) ? base::RoundUp(bytes, base::kHugePageBytes) : bytes;
   }
-  static void operator delete(void* memory) {
-    ::operator delete(memory, std::align_val_t{alignof(IndexDirectory)});
-  }
+  static void operator delete(IndexDirectory* directory, std::destroying_delete_t);
 
   std::uint32_t depth() const { return 64 - shift_; }
   std::size_t size() const { return std::size_t{1} << depth(); }
@@ -273,6 +275,13 @@ class alignas(64) IndexDirectory final : public Retired {
   void StoreRange(std::uint64_t first_hash, std::uint32_t depth, PageRef page);
 
  private:
+  // From half a mebibyte on, which is some 15 million keys: the 1.5 MiB that it leaves unused are a
+  // tenth of a byte for each.
+  static constexpr std::uint32_t kHugeFromDepth = 16;
+  static bool IsHuge(std::uint32_t depth) {
+    return !base::kWithSanitizer && depth >= kHugeFromDepth;
+  }
+
   explicit IndexDirectory(std::uint32_t depth) : shift_(64 - depth) {}
   static void* operator new(std::size_t, void* memory) { return memory; }
 

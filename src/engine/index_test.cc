@@ -12,6 +12,20 @@
 namespace freyja::engine {
 namespace {
 
+TEST(IndexDirectoryTest, IsTheSameOnHugePages) {
+  for (const std::uint32_t depth : {15U, 16U, 17U}) {
+    const auto directory = IndexDirectory::Create(depth);
+    ASSERT_NE(directory, nullptr);
+    const std::size_t last = directory->size() - 1;
+    EXPECT_GE(directory->bytes(), sizeof(IndexDirectory) + directory->size() * sizeof(PageRef));
+    EXPECT_EQ(directory->Load(0).raw(), 0u);
+    EXPECT_EQ(directory->Load(last).raw(), 0u);
+    directory->StoreRange(~std::uint64_t{0}, depth, PageRef(std::uint64_t{42}));
+    EXPECT_EQ(directory->Load(last).raw(), 42u);
+    EXPECT_EQ(directory->Load(last - 1).raw(), 0u);
+  }
+}
+
 using testing::Get;
 using testing::HasKey;
 using testing::KeyOf;
