@@ -275,8 +275,8 @@ class alignas(64) IndexDirectory final : public Retired {
   void StoreRange(std::uint64_t first_hash, std::uint32_t depth, PageRef page);
 
  private:
-  // From half a mebibyte on, which is some 15 million keys: the 1.5 MiB that it leaves unused are a
-  // tenth of a byte for each.
+  // From half a mebibyte on, which is some 15 million keys: what it leaves unused, less than 2 MiB,
+  // is at most a tenth of a byte for each.
   static constexpr std::uint32_t kHugeFromDepth = 16;
   static bool IsHuge(std::uint32_t depth) {
     return !base::kWithSanitizer && depth >= kHugeFromDepth;

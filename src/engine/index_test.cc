@@ -1,12 +1,16 @@
 #include "engine/index.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <limits>
 #include <memory>
 #include <vector>
 
+#include "base/huge_pages.h"
+#include "base/sanitizer.h"
 #include "engine/index_testing.h"
 
 namespace freyja::engine {
@@ -14,15 +18,22 @@ namespace {
 
 TEST(IndexDirectoryTest, IsTheSameOnHugePages) {
   for (const std::uint32_t depth : {15U, 16U, 17U}) {
-    const auto directory = IndexDirectory::Create(depth);
+    auto directory = IndexDirectory::Create(depth);
     ASSERT_NE(directory, nullptr);
     const std::size_t last = directory->size() - 1;
     EXPECT_GE(directory->bytes(), sizeof(IndexDirectory) + directory->size() * sizeof(PageRef));
     EXPECT_EQ(directory->Load(0).raw(), 0u);
     EXPECT_EQ(directory->Load(last).raw(), 0u);
+    const auto address = reinterpret_cast<std::uintptr_t>(directory.get());
+    EXPECT_TRUE(base::kWithSanitizer || depth < 16 || address % base::kHugePageBytes == 0);
     directory->StoreRange(~std::uint64_t{0}, depth, PageRef(std::uint64_t{42}));
     EXPECT_EQ(directory->Load(last).raw(), 42u);
     EXPECT_EQ(directory->Load(last - 1).raw(), 0u);
+    if (base::kWithSanitizer || depth < 16) continue;
+    auto* const end = reinterpret_cast<std::byte*>(directory.get()) + directory->bytes() - 4096;
+    EXPECT_EQ(::msync(end, 4096, MS_ASYNC), 0);
+    directory.reset();
+    EXPECT_EQ(::msync(end, 4096, MS_ASYNC), -1) << "still mapped";
   }
 }
 

@@ -242,10 +242,9 @@ void Store::GetEach(std::span<const std::string_view> keys, Answer&& answer) con
     for (std::size_t i = 0; i < group.size(); ++i) {
       FoundRecord found;
       Status status = open.ok() ? CheckKey(group[i]) : open;
-      answer(start + i,
-             status.ok() ? FindVisible(group[i], hashes[i], likely[i], found)
-                         : Result<bool>(std::unexpected(std::move(status))),
-             found.record.value);
+      Result<bool> is_there = status.ok() ? FindVisible(group[i], hashes[i], likely[i], found)
+                                          : std::unexpected(std::move(status));
+      answer(start + i, std::move(is_there), found.record.value);
     }
   }
 }

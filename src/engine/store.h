@@ -171,8 +171,8 @@ class Store {
                                std::uint64_t expires_at_ms, bool is_delete) const;
   // The record of `key` if it is there and hasn't expired; `likely` as RecordReader::Find's. The
   // caller holds a guard.
-  Result<bool> FindVisible(std::string_view key, std::uint64_t hash, Location likely,
-                           FoundRecord& found) const;
+  inline Result<bool> FindVisible(std::string_view key, std::uint64_t hash, Location likely,
+                                  FoundRecord& found) const;
   // The same for one whose record, `found`, expires.
   Result<bool> FindUnexpired(std::string_view key, std::uint64_t hash, FoundRecord& found) const;
   template <class Answer>

@@ -18,10 +18,10 @@ check can see what the stronger order is there for.
       [TAG:] store LOC VALUE ORDER
       [TAG:] REG = cas LOC FROM TO ORDER       one that succeeds
       [TAG:] REG = add LOC VALUE ORDER         REG is what it was before
-      [TAG:] heavy                             a barrier on every thread, at some point of each
-                                               (membarrier): asymmetric fences, see P1202
-      [TAG:] light                             nothing for the processor; orders what stands before
-                                               it and after it in this thread for the heavy ones
+      [TAG:] heavy                             membarrier(2): a barrier on every thread, at some
+                                               point of each
+      [TAG:] light                             a barrier for the compiler only: where others' heavy
+                                               ones may stand
     assume EXPRESSION                   over registers; other executions don't count
     never EXPRESSION                    or: never race (on operations of order `plain`)
     weakened TAG ORDER                  with this change the model must fail; `none`: without it
@@ -52,6 +52,9 @@ class Model:
         for line in (raw.split("#")[0].strip() for raw in text.splitlines()):
             if line:
                 self.parse(line)
+        fenced = any(event.kind == "heavy" for thread in self.threads for event in thread)
+        if fenced and "race" in self.never:
+            raise ValueError("whether there is a race is up to C++, which has no such fences")
         for event in (event for thread in self.threads for event in thread):
             if event.location is not None:
                 self.init.setdefault(event.location, 0)
