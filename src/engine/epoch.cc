@@ -79,7 +79,8 @@ EpochManager::Slot& EpochManager::AnnounceShared() {
     static thread_local const NumberOfThread number;
     if (epoch_thread_number < kNumberedThreads) return Announce();
   }
-  // Where a search begins tells threads apart: their stacks lie at least some pages apart.
+  // Where a search begins tells threads apart: their thread-locals lie at least a thread control
+  // block apart.
   const auto address = reinterpret_cast<std::uintptr_t>(&epoch_thread_number);
   std::size_t at = static_cast<std::size_t>((address >> 6) * 0x9E3779B97F4A7C15ULL >> 56);
   static_assert(kSharedSlots == 1U << (64 - 56));

@@ -177,13 +177,11 @@ Writer::Request* Writer::NextInQueue(Request& request) {
   for (int looks = 0; (next = request.next.load(std::memory_order_acquire)) == nullptr; ++looks) {
     FREYJA_SCHEDULE_YIELD("writer.next");
     constexpr int kSpins = 100;
-    constexpr int kYields = 200;
     if (looks < kSpins) {
       base::Relax();
-    } else if (looks < kYields) {
-      std::this_thread::yield();
     } else {
-      std::this_thread::sleep_for(std::chrono::microseconds(50));  // it may have a lower priority
+      // Not a yield: it may have a lower priority.
+      std::this_thread::sleep_for(std::chrono::microseconds(50));
     }
   }
   return next;
