@@ -10,7 +10,8 @@
 //
 // Thread safety: everything here may be called from any thread at any time,
 // except the destructor, which needs every guard gone. A guard belongs to one
-// thread at a time. Guards nest. No thread registers, none takes a lock to read.
+// thread at a time. Guards nest. No thread has to be registered, and none takes a
+// lock to read.
 //
 // Invariants
 //  1. A slot holds 0 (free) or an epoch that was current when, or before, its

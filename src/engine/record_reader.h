@@ -40,8 +40,10 @@ class RecordReader {
       damaged = candidate;
       return format::PeekKey(found.segment->BytesAt(candidate)) == key;
     });
-    if (location != damaged) return location.is_none() ? ReadAgain(key, damaged, found) : true;
-    return location.is_none() ? false : ReadAgain(key, damaged, found);
+    if (damaged.is_none()) return !location.is_none();
+    // An intact record that has the key, beside one that may have had another's.
+    if (!location.is_none() && location != damaged) return true;
+    return ReadAgain(key, damaged, found);
   }
   Result<std::optional<FoundRecord>> Find(std::string_view key, std::uint64_t hash) const;
   // The same for one who has had `likely` from Prefetch, under the same guard.
