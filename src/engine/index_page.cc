@@ -38,25 +38,45 @@ void IndexPage::Erase(IndexSlot& slot) {
   slot.location.store(kDeletedLocation);
 }
 
-void IndexPage::CopyFrom(IndexPage& from, std::uint64_t mask, std::uint64_t value) {
-  IndexSlot* const end = from.slots() + from.slot_count();
-  for (IndexSlot* at = from.slots(); at != end; ++at) {
-    const std::uint64_t hash = at->hash.load();
-    const std::uint64_t location = at->location.load();
-    if (IsLive(location) && (hash & mask) == value) InsertUnshared(hash, location);
+void IndexPage::CopyFrom(const IndexPage& from) {
+  for (const IndexSlot& slot : std::span(from.slots(), from.slot_count())) {
+    const std::uint64_t location = slot.location.load();
+    if (IsLive(location)) InsertUnshared(slot.hash.load(), location);
+  }
+}
+
+void IndexPage::SplitInto(IndexPage& low, IndexPage& high, std::uint64_t bit) const {
+  IndexPage* const halves[] = {&low, &high};
+  for (const IndexSlot& slot : std::span(slots(), slot_count())) {
+    const std::uint64_t hash = slot.hash.load();
+    const std::uint64_t location = slot.location.load();
+    if (IsLive(location)) halves[(hash & bit) != 0 ? 1 : 0]->InsertUnshared(hash, location);
   }
 }
 
 bool IndexPage::InsertUnshared(std::uint64_t hash, std::uint64_t raw_location) {
-  IndexSlot* const slot = FreeSlot(hash);
-  if (slot == nullptr) return false;
-  ++live_;
-  ++used_;
-  // Relaxed is enough: no other thread knows this page before the seq_cst store
-  // that puts it into the directory, and that orders these stores before it.
-  slot->hash.store(hash, std::memory_order_relaxed);
-  slot->location.store(raw_location, std::memory_order_relaxed);
-  return true;
+  const PageRef ref(this);
+  std::uint32_t line = ref.HomeLine(hash);
+  for (std::uint32_t left = lines_; left != 0; --left) {
+    IndexSlot* const slots = ref.Line(line);
+    // Nothing was deleted here, so the slots in use are the first ones (invariant 3). Counted
+    // without a branch: how many there are no processor can foresee. Relaxed is enough, here and
+    // below: no other thread knows this page before the seq_cst store that puts it into the
+    // directory, and that orders these stores before it.
+    std::uint32_t used = 0;
+    for (std::uint32_t i = 0; i < kSlotsPerLine; ++i) {
+      used += slots[i].location.load(std::memory_order_relaxed) != kNeverUsedLocation ? 1 : 0;
+    }
+    if (used < kSlotsPerLine) {
+      ++live_;
+      ++used_;
+      slots[used].hash.store(hash, std::memory_order_relaxed);
+      slots[used].location.store(raw_location, std::memory_order_relaxed);
+      return true;
+    }
+    if (++line == lines_) line = 0;
+  }
+  return false;
 }
 
 namespace {

@@ -83,12 +83,15 @@ class alignas(64) IndexPage final : public Retired {
   }
   // `slot` comes from FreeSlot; the key must not be in the page.
   void Insert(IndexSlot& slot, std::uint64_t hash, Location location);
-  // The same in a page that no other thread knows yet. False if it has no free slot.
+  // The same in a page that no other thread knows yet, and of which nothing was deleted. False if
+  // it has no free slot.
   bool InsertUnshared(std::uint64_t hash, std::uint64_t raw_location);
   void Erase(IndexSlot& slot);
-  // Inserts the live slots of `from` whose hash has (`hash` & `mask`) == `value`.
-  // There must be room.
-  void CopyFrom(IndexPage& from, std::uint64_t mask, std::uint64_t value);
+  // Inserts the live slots of `from` into this page, which no other thread knows yet. There must be
+  // room.
+  void CopyFrom(const IndexPage& from);
+  // The same into two such pages: into `high` those whose hash has `bit`.
+  void SplitInto(IndexPage& low, IndexPage& high, std::uint64_t bit) const;
 
   // The slots as bytes, hash before location, for an index image (index_image.h). Save writes
   // map(location) where a slot is in use; `out` has kSlotBytes for each slot.

@@ -1,0 +1,114 @@
+#include "engine/index_page.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <memory>
+#include <set>
+
+#include "engine/location.h"
+
+namespace freyja::engine {
+namespace {
+
+constexpr std::uint64_t kHighBit = std::uint64_t{1} << 63;
+
+Location LocationOf(std::uint64_t key) { return Location(1, 64 + 64 * key, 64); }
+
+// A key at home in the last line of any page, so that those beyond its four slots go on in the
+// first one. Odd keys have the highest bit of the hash.
+std::uint64_t HashInLastLine(std::uint64_t key) {
+  return (key % 2 == 0 ? 0 : kHighBit) | (key << 32) | 0xFFFFFFFF;
+}
+
+std::unique_ptr<IndexPage> MakePage(std::uint32_t lines) {
+  auto page = IndexPage::Create(lines, 0);
+  EXPECT_NE(page, nullptr);
+  return page;
+}
+
+void Put(IndexPage& page, std::uint64_t key) {
+  const std::uint64_t hash = HashInLastLine(key);
+  IndexSlot* const slot = page.FreeSlot(hash);
+  ASSERT_NE(slot, nullptr);
+  page.Insert(*slot, hash, LocationOf(key));
+}
+
+bool Has(IndexPage& page, std::uint64_t key) {
+  return PageRef(&page).Probe(HashInLastLine(key), [&](IndexSlot&, std::uint64_t location) {
+    return Location(location) == LocationOf(key);
+  });
+}
+
+void Delete(IndexPage& page, std::uint64_t key) {
+  PageRef(&page).Probe(HashInLastLine(key), [&](IndexSlot& slot, std::uint64_t) {
+    page.Erase(slot);
+    return true;
+  });
+}
+
+std::set<std::uint64_t> KeysBelow(std::uint64_t limit, IndexPage& page) {
+  std::set<std::uint64_t> keys;
+  for (std::uint64_t key = 0; key < limit; ++key) {
+    if (Has(page, key)) keys.insert(key);
+  }
+  return keys;
+}
+
+// Invariant 3, and that the counts are those of the slots.
+void ExpectWellFormed(IndexPage& page) {
+  std::uint32_t live = 0;
+  std::uint32_t used = 0;
+  for (std::uint32_t line = 0; line < page.lines(); ++line) {
+    bool ended = false;
+    for (std::uint32_t i = 0; i < kSlotsPerLine; ++i) {
+      const std::uint64_t location = PageRef(&page).Line(line)[i].location.load();
+      ended |= location == kNeverUsedLocation;
+      EXPECT_EQ(location == kNeverUsedLocation, ended) << "line " << line << ", slot " << i;
+      live += IsLive(location) ? 1 : 0;
+      used += ended ? 0 : 1;
+    }
+  }
+  EXPECT_EQ(page.live(), live);
+  EXPECT_EQ(page.used(), used);
+}
+
+TEST(IndexPageTest, CopyHasWhatIsLiveAndNothingThatWasDeleted) {
+  auto page = MakePage(3);
+  for (std::uint64_t key = 0; key < 12; ++key) Put(*page, key);  // to the last slot
+  for (const std::uint64_t key : {1, 4, 7}) Delete(*page, key);
+  for (const std::uint32_t lines : {3U, 4U, 64U}) {
+    auto copy = MakePage(lines);
+    copy->CopyFrom(*page);
+    EXPECT_EQ(KeysBelow(12, *copy), (std::set<std::uint64_t>{0, 2, 3, 5, 6, 8, 9, 10, 11}));
+    EXPECT_EQ(copy->live(), 9u);
+    ExpectWellFormed(*copy);
+  }
+}
+
+TEST(IndexPageTest, EachHalfOfASplitHasTheKeysOnItsSideOfTheBit) {
+  auto page = MakePage(5);
+  for (std::uint64_t key = 0; key < 20; ++key) Put(*page, key);
+  for (const std::uint64_t key : {0, 13}) Delete(*page, key);
+  auto low = MakePage(3);
+  auto high = MakePage(3);
+  page->SplitInto(*low, *high, kHighBit);
+  EXPECT_EQ(KeysBelow(20, *low), (std::set<std::uint64_t>{2, 4, 6, 8, 10, 12, 14, 16, 18}));
+  EXPECT_EQ(KeysBelow(20, *high), (std::set<std::uint64_t>{1, 3, 5, 7, 9, 11, 15, 17, 19}));
+  ExpectWellFormed(*low);
+  ExpectWellFormed(*high);
+}
+
+TEST(IndexPageTest, FullPageTakesNoMore) {
+  auto page = MakePage(2);
+  for (std::uint64_t key = 0; key < 8; ++key) {
+    ASSERT_TRUE(page->InsertUnshared(HashInLastLine(key), LocationOf(key).raw()));
+    ExpectWellFormed(*page);
+  }
+  EXPECT_FALSE(page->InsertUnshared(HashInLastLine(8), LocationOf(8).raw()));
+  EXPECT_EQ(KeysBelow(9, *page).size(), 8u);
+  ExpectWellFormed(*page);
+}
+
+}  // namespace
+}  // namespace freyja::engine
