@@ -146,9 +146,9 @@ Status HotSwapJob::Copy() {
 
 Status HotSwapJob::CopyVictim(Segment& victim) {
   Status copied;
-  const Status scanned = engine::ScanSealed(
+  const Status scanned = engine::ScanSealedInRuns(
       victim.file(), victim.identity(), victim.sealed(),
-      [&](const ScannedRecord& record) { return copied = CopyRecord(victim, record); });
+      [&](std::span<const ScannedRecord> run) { return copied = CopyRun(victim, run); });
   if (!scanned.ok() && copied.ok()) victim.set_damaged();
   return scanned;
 }
@@ -157,7 +157,24 @@ Status HotSwapJob::PaceCopy() {
   return Pace(counters_.bytes_read + counters_.bytes_copied + bytes_verified_);
 }
 
-Status HotSwapJob::CopyRecord(const Segment& victim, const ScannedRecord& scanned) {
+Status HotSwapJob::CopyRun(const Segment& victim, std::span<const ScannedRecord> run) {
+  std::array<format::KeyHash, engine::kScanRun> hashes;
+  {
+    // So that the misses of the index overlap.
+    const EpochGuard guard(store_.epochs());
+    for (std::size_t i = 0; i < run.size(); ++i) {
+      hashes[i] = format::HashKey(run[i].record.key, store_.hash_seed());
+      store_.index().Prefetch(hashes[i].low);
+    }
+  }
+  for (std::size_t i = 0; i < run.size(); ++i) {
+    FREYJA_RETURN_IF_ERROR(CopyRecord(victim, run[i], hashes[i]));
+  }
+  return Status::Ok();
+}
+
+Status HotSwapJob::CopyRecord(const Segment& victim, const ScannedRecord& scanned,
+                              const format::KeyHash& hash) {
   if (counters_.records_read % 64 == 0) {
     FREYJA_RETURN_IF_ERROR(CheckStop());
     FREYJA_RETURN_IF_ERROR(PaceCopy());
@@ -165,7 +182,6 @@ Status HotSwapJob::CopyRecord(const Segment& victim, const ScannedRecord& scanne
   }
   const format::Record& record = scanned.record;
   const Location here(victim.slot(), scanned.offset, scanned.bytes);
-  const format::KeyHash hash = format::HashKey(record.key, store_.hash_seed());
   ++counters_.records_read;
   counters_.bytes_read += scanned.bytes;
   state_.AddDone(scanned.bytes);

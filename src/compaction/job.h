@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "compaction/events.h"
@@ -79,7 +80,9 @@ class HotSwapJob final : public HotSwap {
   std::uint64_t TotalOfAllSteps() const;
   Status Copy();
   Status CopyVictim(engine::Segment& victim);
-  Status CopyRecord(const engine::Segment& victim, const engine::ScannedRecord& scanned);
+  Status CopyRun(const engine::Segment& victim, std::span<const engine::ScannedRecord> run);
+  Status CopyRecord(const engine::Segment& victim, const engine::ScannedRecord& scanned,
+                    const format::KeyHash& hash);
   Status CopyLive(const format::Record& record, std::uint64_t hash, engine::Location old);
   bool IsSuperseded(const format::Record& record, std::uint64_t hash) const;
   Status ResolveHiders();

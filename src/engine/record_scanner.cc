@@ -45,6 +45,22 @@ Result<bool> RecordScanner::Next(ScannedRecord& out) {
   return true;
 }
 
+bool RecordScanner::IsNextAvailable() const {
+  const auto bytes = Available();
+  return bytes.size() >= format::kRecordHeaderBytes &&
+         format::PeekRecordBytes(bytes) <= bytes.size();
+}
+
+Result<std::size_t> RecordScanner::NextRun(std::span<ScannedRecord> out) {
+  std::size_t count = 0;
+  while (count < out.size() && (count == 0 || IsNextAvailable())) {
+    FREYJA_ASSIGN_OR_RETURN(const bool found, Next(out[count]));
+    if (!found) break;
+    ++count;
+  }
+  return count;
+}
+
 Status RecordScanner::SkipZeros() {
   while (offset_ < end_) {
     if (Available().size() < format::kRecordAlignment) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "base/buffer.h"
 #include "format/record.h"
@@ -31,6 +32,9 @@ class RecordScanner {
   // The next record; `false` where no valid record starts at offset(), the end included.
   // The only errors are those of reading.
   Result<bool> Next(ScannedRecord& out);
+  // The next records, as many as are at hand and fit, so that the views of all of them are valid
+  // until the next call. 0 where Next would say `false`.
+  Result<std::size_t> NextRun(std::span<ScannedRecord> out);
 
   // Of the next record.
   std::uint64_t offset() const { return offset_; }
@@ -50,6 +54,8 @@ class RecordScanner {
   // Leaves the offset behind the range.
   Status NoteNonzero(std::uint64_t begin, std::uint64_t end);
   std::span<const std::byte> Available() const;
+  // Whether Next has nothing to read from the file.
+  bool IsNextAvailable() const;
 
   io::File& file_;
   const std::uint32_t seed_;

@@ -88,16 +88,28 @@ Result<std::unique_ptr<Segment>> MapSealedSegment(std::unique_ptr<io::File> file
 Status ScanSealed(io::File& file, const format::SegmentIdentity& identity,
                   const format::SealedSegment& sealed,
                   const std::function<Status(const ScannedRecord&)>& visit) {
+  return ScanSealedInRuns(file, identity, sealed,
+                          [&](std::span<const ScannedRecord> run) -> Status {
+                            for (const ScannedRecord& record : run)
+                              FREYJA_RETURN_IF_ERROR(visit(record));
+                            return Status::Ok();
+                          });
+}
+
+Status ScanSealedInRuns(io::File& file, const format::SegmentIdentity& identity,
+                        const format::SealedSegment& sealed,
+                        const std::function<Status(std::span<const ScannedRecord>)>& visit) {
   const std::string name = format::DataFileName(identity.id);
   RecordScanner scanner(file, identity.ChecksumSeed(), format::kSegmentHeaderBytes,
                         sealed.data_bytes);
   SummaryBuilder builder;
-  ScannedRecord scanned;
+  std::array<ScannedRecord, kScanRun> records;
   while (scanner.offset() < sealed.data_bytes) {
-    FREYJA_ASSIGN_OR_RETURN(const bool found, scanner.Next(scanned));
-    if (!found) return CorruptionAt(name, scanner.offset(), "the record does not verify");
-    builder.Add(scanned);
-    FREYJA_RETURN_IF_ERROR(visit(scanned));
+    FREYJA_ASSIGN_OR_RETURN(const std::size_t count, scanner.NextRun(records));
+    if (count == 0) return CorruptionAt(name, scanner.offset(), "the record does not verify");
+    const auto run = std::span(records).first(count);
+    for (const ScannedRecord& record : run) builder.Add(record);
+    FREYJA_RETURN_IF_ERROR(visit(run));
   }
   format::SealedSegment found_here = builder.Finish(identity);
   found_here.restored = sealed.restored;  // where it has been, not what it holds

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/huge_pages.h"
@@ -39,6 +40,12 @@ Result<std::unique_ptr<Segment>> MapSealedSegment(std::unique_ptr<io::File> file
 Status ScanSealed(io::File& file, const format::SegmentIdentity& identity,
                   const format::SealedSegment& sealed,
                   const std::function<Status(const ScannedRecord&)>& visit);
+// The same with visit(records) for up to kScanRun of them at once, none left out between them: for
+// one who has to fetch something for each, and would wait for one after the other.
+inline constexpr std::size_t kScanRun = 16;
+Status ScanSealedInRuns(io::File& file, const format::SegmentIdentity& identity,
+                        const format::SealedSegment& sealed,
+                        const std::function<Status(std::span<const ScannedRecord>)>& visit);
 
 // The entries of the hint of a sealed segment. Any error means: scan the segment instead.
 Result<std::vector<format::HintEntry>> ReadHintEntries(Directory& directory,
