@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <limits>
 #include <string_view>
 
 #include "base/schedule_point.h"
@@ -147,6 +148,16 @@ TEST_F(BetweenStepsTest, OfAWalkItShowsOnePointInTime) {
     EXPECT_TRUE(seen == before || seen == f_->model) << seen.size() << " keys of two states";
   }
   EXPECT_GT(step, 10);
+}
+
+// Of a job that copies, decides about a tombstone and publishes.
+TEST_F(BetweenStepsTest, OfACompactionTheIndexIsLookedAtUnderAGuard) {
+  Prepare();
+  f_->Delete("k7");
+  f_->Seal();
+  const Intruder watcher(std::numeric_limits<int>::max(), [] {});
+  f_->MustCompact({.min_space_saving = 0.1});
+  EXPECT_FALSE(watcher.guarded());
 }
 
 }  // namespace

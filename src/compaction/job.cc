@@ -159,13 +159,13 @@ Status HotSwapJob::PaceCopy() {
 
 Status HotSwapJob::CopyRun(const Segment& victim, std::span<const ScannedRecord> run) {
   std::array<format::KeyHash, engine::kScanRun> hashes;
+  for (std::size_t i = 0; i < run.size(); ++i) {
+    hashes[i] = format::HashKey(run[i].record.key, store_.hash_seed());
+  }
   {
     // So that the misses of the index overlap.
     const EpochGuard guard(store_.epochs());
-    for (std::size_t i = 0; i < run.size(); ++i) {
-      hashes[i] = format::HashKey(run[i].record.key, store_.hash_seed());
-      store_.index().Prefetch(hashes[i].low);
-    }
+    for (std::size_t i = 0; i < run.size(); ++i) store_.index().Prefetch(hashes[i].low);
   }
   for (std::size_t i = 0; i < run.size(); ++i) {
     FREYJA_RETURN_IF_ERROR(CopyRecord(victim, run[i], hashes[i]));

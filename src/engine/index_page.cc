@@ -59,10 +59,10 @@ bool IndexPage::InsertUnshared(std::uint64_t hash, std::uint64_t raw_location) {
   std::uint32_t line = ref.HomeLine(hash);
   for (std::uint32_t left = lines_; left != 0; --left) {
     IndexSlot* const slots = ref.Line(line);
-    // Nothing was deleted here, so the slots in use are the first ones (invariant 3). Counted
-    // without a branch: how many there are no processor can foresee. Relaxed is enough, here and
-    // below: no other thread knows this page before the seq_cst store that puts it into the
-    // directory, and that orders these stores before it.
+    // Those that were used are the first ones (invariant 3). Counted without a branch: how many
+    // there are no processor can foresee. Relaxed is enough, here and below: no other thread knows
+    // this page before the seq_cst store that puts it into the directory, and that orders these
+    // stores before it.
     std::uint32_t used = 0;
     for (std::uint32_t i = 0; i < kSlotsPerLine; ++i) {
       used += slots[i].location.load(std::memory_order_relaxed) != kNeverUsedLocation ? 1 : 0;

@@ -83,8 +83,8 @@ class alignas(64) IndexPage final : public Retired {
   }
   // `slot` comes from FreeSlot; the key must not be in the page.
   void Insert(IndexSlot& slot, std::uint64_t hash, Location location);
-  // The same in a page that no other thread knows yet, and of which nothing was deleted. False if
-  // it has no free slot.
+  // The same in a page that no other thread knows yet, without a look at deleted slots. False if
+  // all slots have been used.
   bool InsertUnshared(std::uint64_t hash, std::uint64_t raw_location);
   void Erase(IndexSlot& slot);
   // Inserts the live slots of `from` into this page, which no other thread knows yet. There must be

@@ -15,10 +15,11 @@ constexpr std::uint64_t kHighBit = std::uint64_t{1} << 63;
 
 Location LocationOf(std::uint64_t key) { return Location(1, 64 + 64 * key, 64); }
 
-// A key at home in the last line of any page, so that those beyond its four slots go on in the
-// first one. Odd keys have the highest bit of the hash.
-std::uint64_t HashInLastLine(std::uint64_t key) {
-  return (key % 2 == 0 ? 0 : kHighBit) | (key << 32) | 0xFFFFFFFF;
+// Keys are at home in the first, a middle or the last line of a page, so that more than four of
+// these go on in the next one, and from the last in the first. Odd ones have the highest bit.
+std::uint64_t HashOf(std::uint64_t key) {
+  constexpr std::uint64_t kHomes[] = {0, 0x80000000, 0xFFFFFFFF};
+  return (key % 2 == 0 ? 0 : kHighBit) | (key << 32) | kHomes[key % 3];
 }
 
 std::unique_ptr<IndexPage> MakePage(std::uint32_t lines) {
@@ -28,20 +29,20 @@ std::unique_ptr<IndexPage> MakePage(std::uint32_t lines) {
 }
 
 void Put(IndexPage& page, std::uint64_t key) {
-  const std::uint64_t hash = HashInLastLine(key);
+  const std::uint64_t hash = HashOf(key);
   IndexSlot* const slot = page.FreeSlot(hash);
   ASSERT_NE(slot, nullptr);
   page.Insert(*slot, hash, LocationOf(key));
 }
 
 bool Has(IndexPage& page, std::uint64_t key) {
-  return PageRef(&page).Probe(HashInLastLine(key), [&](IndexSlot&, std::uint64_t location) {
+  return PageRef(&page).Probe(HashOf(key), [&](IndexSlot&, std::uint64_t location) {
     return Location(location) == LocationOf(key);
   });
 }
 
 void Delete(IndexPage& page, std::uint64_t key) {
-  PageRef(&page).Probe(HashInLastLine(key), [&](IndexSlot& slot, std::uint64_t) {
+  PageRef(&page).Probe(HashOf(key), [&](IndexSlot& slot, std::uint64_t) {
     page.Erase(slot);
     return true;
   });
@@ -95,17 +96,19 @@ TEST(IndexPageTest, EachHalfOfASplitHasTheKeysOnItsSideOfTheBit) {
   page->SplitInto(*low, *high, kHighBit);
   EXPECT_EQ(KeysBelow(20, *low), (std::set<std::uint64_t>{2, 4, 6, 8, 10, 12, 14, 16, 18}));
   EXPECT_EQ(KeysBelow(20, *high), (std::set<std::uint64_t>{1, 3, 5, 7, 9, 11, 15, 17, 19}));
-  ExpectWellFormed(*low);
-  ExpectWellFormed(*high);
+  for (IndexPage* const half : {low.get(), high.get()}) {
+    EXPECT_EQ(half->live(), 9u);
+    ExpectWellFormed(*half);
+  }
 }
 
 TEST(IndexPageTest, FullPageTakesNoMore) {
   auto page = MakePage(2);
   for (std::uint64_t key = 0; key < 8; ++key) {
-    ASSERT_TRUE(page->InsertUnshared(HashInLastLine(key), LocationOf(key).raw()));
+    ASSERT_TRUE(page->InsertUnshared(HashOf(key), LocationOf(key).raw()));
     ExpectWellFormed(*page);
   }
-  EXPECT_FALSE(page->InsertUnshared(HashInLastLine(8), LocationOf(8).raw()));
+  EXPECT_FALSE(page->InsertUnshared(HashOf(8), LocationOf(8).raw()));
   EXPECT_EQ(KeysBelow(9, *page).size(), 8u);
   ExpectWellFormed(*page);
 }

@@ -271,6 +271,20 @@ TEST_F(IndexTest, PagesWithOneLongPrefixSplitWhereTheirKeysDiffer) {
   }
 }
 
+TEST_F(IndexTest, EqualHashesAmongOthersDoNotKeepTheirPageFromSplitting) {
+  Make(kTinyPages);
+  constexpr std::uint64_t kHash = 0xA5A5A5A5ULL << 32;  // at home in the first line
+  for (std::uint64_t key = 0; key < 3; ++key) Put(kHash, key);
+  for (std::uint64_t key = 3; key < 2000; ++key) Put(UniformHash(key), key);
+  for (std::uint64_t key = 0; key < 3; ++key) ASSERT_EQ(Get(kHash, key), RecordOf(key, 0));
+  std::uint64_t first_hash = 0;
+  do {
+    first_hash = 1 + index_->VisitWholePage(first_hash, [&](IndexPage& page, std::uint64_t last) {
+      EXPECT_LE(page.lines(), kTinyPages.max_page_lines) << "the page that ends at " << last;
+    });
+  } while (first_hash != 0);
+}
+
 TEST_F(IndexTest, ChurnRebuildsPagesInsteadOfSplittingThem) {
   Make({.initial_page_lines = 1, .max_page_lines = 16});
   for (std::uint64_t key = 0; key < 200; ++key) Put(UniformHash(key), key);

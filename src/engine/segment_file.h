@@ -40,9 +40,10 @@ Result<std::unique_ptr<Segment>> MapSealedSegment(std::unique_ptr<io::File> file
 Status ScanSealed(io::File& file, const format::SegmentIdentity& identity,
                   const format::SealedSegment& sealed,
                   const std::function<Status(const ScannedRecord&)>& visit);
-// The same with visit(records) for up to kScanRun of them at once, none left out between them: for
-// one who has to fetch something for each, and would wait for one after the other.
+// The most records of a run: enough for what is fetched for each to overlap.
 inline constexpr std::size_t kScanRun = 16;
+// The same with visit(records) for up to kScanRun of them at once, none left out between them. The
+// views of all of them are valid during the visit.
 Status ScanSealedInRuns(io::File& file, const format::SegmentIdentity& identity,
                         const format::SealedSegment& sealed,
                         const std::function<Status(std::span<const ScannedRecord>)>& visit);

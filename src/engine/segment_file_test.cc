@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -88,8 +87,25 @@ TEST_F(ScanSealedInRunsTest, ARunEndsWhereTheBufferDoes) {
   Write(lengths);
   const std::vector<std::size_t> runs = Must(Scan(lengths));
   EXPECT_EQ(visited_, lengths.size());
-  EXPECT_GT(std::ranges::max(runs), 1u);
-  EXPECT_GT(runs.size(), 3u);
+  EXPECT_EQ(runs, (std::vector<std::size_t>{2, 2, 1, 4, 1}));
+}
+
+TEST_F(ScanSealedInRunsTest, AnErrorOfTheVisitorEndsTheScan) {
+  Write(std::vector<std::size_t>(3 * kScanRun, 100));
+  const Status error(StatusCode::kCancelled, "enough");
+  int runs = 0;
+  EXPECT_EQ(ScanSealedInRuns(
+                *file_, kIdentity, sealed_,
+                [&](std::span<const ScannedRecord>) { return ++runs == 2 ? error : Status::Ok(); }),
+            error);
+  EXPECT_EQ(runs, 2);
+  std::size_t records = 0;
+  EXPECT_EQ(ScanSealed(*file_, kIdentity, sealed_,
+                       [&](const ScannedRecord&) {
+                         return ++records == kScanRun + 3 ? error : Status::Ok();
+                       }),
+            error);
+  EXPECT_EQ(records, kScanRun + 3);
 }
 
 TEST_F(ScanSealedInRunsTest, WhatIsBeforeADamagedRecordIsVisited) {
