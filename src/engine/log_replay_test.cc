@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/health.h"
+#include "engine/record_scanner.h"
 #include "engine/segment_file.h"
 #include "format/record.h"
 #include "format/segment_header.h"
@@ -276,6 +277,19 @@ TEST_F(LogReplayTest, RecordsBehindZerosAreNotTakenThoughTheirNumberIsTheNext) {
   const LogReplay replay = MustReplay();
   EXPECT_EQ(replay.last_sequence, 2u);
   EXPECT_GT(replay.discarded_bytes, 4096u);
+}
+
+// Of a file so long that holes in it are asked for instead of read.
+TEST_F(LogReplayTest, ARecordRightBehindALongHoleIsNotPassedOver) {
+  Segment();
+  EXPECT_OK(file_->Truncate(3 * RecordScanner::kBufferBytes));
+  Records(1, 2);
+  const std::uint64_t end = offset_;
+  offset_ = 2 * RecordScanner::kBufferBytes + 4096;
+  Record(3);
+  const LogReplay replay = MustReplay();
+  EXPECT_EQ(replay.last_sequence, 2u);
+  EXPECT_EQ(replay.discarded_bytes, offset_ - end);
 }
 
 TEST_F(LogReplayTest, AnOldRecordThatVerifiesAgainDoesNotComeBack) {
