@@ -6,14 +6,16 @@
 #include <memory>
 #include <set>
 
+#include "engine/index_testing.h"
 #include "engine/location.h"
 
 namespace freyja::engine {
 namespace {
 
-constexpr std::uint64_t kHighBit = std::uint64_t{1} << 63;
+using testing::HasKey;
+using testing::RecordOf;
 
-Location LocationOf(std::uint64_t key) { return Location(1, 64 + 64 * key, 64); }
+constexpr std::uint64_t kHighBit = std::uint64_t{1} << 63;
 
 // Keys are at home in the first, a middle or the last line of a page, so that more than four of
 // these go on in the next one, and from the last in the first. Odd ones have the highest bit.
@@ -32,12 +34,12 @@ void Put(IndexPage& page, std::uint64_t key) {
   const std::uint64_t hash = HashOf(key);
   IndexSlot* const slot = page.FreeSlot(hash);
   ASSERT_NE(slot, nullptr);
-  page.Insert(*slot, hash, LocationOf(key));
+  page.Insert(*slot, hash, RecordOf(key, 0));
 }
 
 bool Has(IndexPage& page, std::uint64_t key) {
   return PageRef(&page).Probe(HashOf(key), [&](IndexSlot&, std::uint64_t location) {
-    return Location(location) == LocationOf(key);
+    return HasKey(key)(Location(location));
   });
 }
 
@@ -105,10 +107,10 @@ TEST(IndexPageTest, EachHalfOfASplitHasTheKeysOnItsSideOfTheBit) {
 TEST(IndexPageTest, FullPageTakesNoMore) {
   auto page = MakePage(2);
   for (std::uint64_t key = 0; key < 8; ++key) {
-    ASSERT_TRUE(page->InsertUnshared(HashOf(key), LocationOf(key).raw()));
+    ASSERT_TRUE(page->InsertUnshared(HashOf(key), RecordOf(key, 0).raw()));
     ExpectWellFormed(*page);
   }
-  EXPECT_FALSE(page->InsertUnshared(HashOf(8), LocationOf(8).raw()));
+  EXPECT_FALSE(page->InsertUnshared(HashOf(8), RecordOf(8, 0).raw()));
   EXPECT_EQ(KeysBelow(9, *page).size(), 8u);
   ExpectWellFormed(*page);
 }

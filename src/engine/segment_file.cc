@@ -88,12 +88,11 @@ Result<std::unique_ptr<Segment>> MapSealedSegment(std::unique_ptr<io::File> file
 Status ScanSealed(io::File& file, const format::SegmentIdentity& identity,
                   const format::SealedSegment& sealed,
                   const std::function<Status(const ScannedRecord&)>& visit) {
-  return ScanSealedInRuns(file, identity, sealed,
-                          [&](std::span<const ScannedRecord> run) -> Status {
-                            for (const ScannedRecord& record : run)
-                              FREYJA_RETURN_IF_ERROR(visit(record));
-                            return Status::Ok();
-                          });
+  const auto visit_each = [&](std::span<const ScannedRecord> run) -> Status {
+    for (const ScannedRecord& record : run) FREYJA_RETURN_IF_ERROR(visit(record));
+    return Status::Ok();
+  };
+  return ScanSealedInRuns(file, identity, sealed, visit_each);
 }
 
 Status ScanSealedInRuns(io::File& file, const format::SegmentIdentity& identity,
