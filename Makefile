@@ -12,7 +12,8 @@ sources = $$(find include src cli server bench examples tests fuzz \
 	\( -name '*.h' -o -name '*.cc' \) 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench goals instructions lint sanitize torture mutants fuzz install clean
+.PHONY: help run test bench goals proof instructions lint sanitize torture mutants fuzz install
+.PHONY: clean
 
 help: ## Show this list
 	@echo "make <target> [VARIABLE=value]"
@@ -37,10 +38,17 @@ bench: ## Build and run freyja-bench; ARGS is passed to it
 	@build/bench/bin/freyja-bench $(ARGS)
 
 goals: ## Measure what FreyjaDB is to reach, for hours; ARGS="--only open memory"
-	@sh scripts/setup.sh build bench
-	$(configure) bench
-	$(build) bench --target freyja-bench
-	@scripts/measure_goals.py build/goals $(ARGS)
+	@sh scripts/setup.sh build test bench
+	$(configure) proof
+	$(build) proof --target freyja-bench
+	@scripts/measure_goals.py build/goals --bench build/proof/bin/freyja-bench $(ARGS)
+
+proof: ## Run tests and torture suite on the build that goals measures; ARGS="--seconds 600"
+	@sh scripts/setup.sh build test bench
+	$(configure) proof
+	$(build) proof
+	@ctest --preset proof $(CTEST_ARGS)
+	@build/proof/bin/freyja-torture $(ARGS)
 
 instructions: ## Count the instructions of the hot paths against bench/instructions.json
 	@sh scripts/setup.sh build bench

@@ -37,7 +37,7 @@ Options SmallOptions(bool read_only) {
   options.sync = freyja::Sync::kNone;
   options.segment_bytes = kMinSegmentBytes;
   options.reserve_bytes = 64 << 10;
-  options.recovery_threads = 1;
+  options.worker_threads = 1;
   return options;
 }
 

@@ -31,7 +31,7 @@ Options ChooseOptions(Input& in) {
   options.sync = (choice & 3) == 3 ? freyja::Sync::kAlways : freyja::Sync::kNone;
   options.segment_bytes = std::uint64_t{16 << 10} << ((choice >> 2) % 3);
   options.reserve_bytes = 64 << 10;
-  options.recovery_threads = (choice & 16) != 0 ? 2 : 1;
+  options.worker_threads = (choice & 16) != 0 ? 2 : 1;
   return options;
 }
 

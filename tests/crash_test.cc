@@ -371,7 +371,7 @@ class EveryOperationTest : public ::testing::Test {
     options_.sync = Sync::kNone;
     options_.segment_bytes = kMinSegmentBytes;
     options_.reserve_bytes = 64 << 10;
-    options_.recovery_threads = 1;
+    options_.worker_threads = 1;
     Open();
   }
 

@@ -416,7 +416,7 @@ class ModelRun {
     options.sync_interval = std::chrono::milliseconds(5);
     options.segment_bytes = std::uint64_t{16 << 10} << dice_.Below(3);
     options.reserve_bytes = 64 << 10;
-    options.recovery_threads = static_cast<unsigned>(1 + dice_.Below(3));
+    options.worker_threads = static_cast<unsigned>(1 + dice_.Below(3));
     options.index_image = !dice_.OneIn(3);
     auto store = OpenWith(options);
     if (!store) return "open: " + store.error().ToString();

@@ -62,8 +62,9 @@ struct Options {
 
   // Threads on which an open reads hints, an index image, and what a crash left of the log. Each
   // may hold a whole record, but together no more than 512 MiB of the log or one segment of it.
-  // 0: one per core, at most 8.
-  unsigned recovery_threads = 0;
+  // With more than one, a compaction whose rate nothing limits syncs and verifies on a second
+  // thread what it has copied, while it goes on copying. 0: one per core, at most 8.
+  unsigned worker_threads = 0;
 
   // Close writes the index to the file INDEX (about 22 bytes a key), unless the disk is nearly
   // full; the next open reads it instead of all hints and then deletes it.

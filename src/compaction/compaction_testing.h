@@ -58,6 +58,10 @@ class EventLog {
 class Fixture {
  public:
   Fixture() { Open(); }
+  explicit Fixture(unsigned worker_threads) {
+    options.worker_threads = worker_threads;
+    Open();
+  }
   explicit Fixture(Machine on) : machine(std::move(on)) { Open(); }
 
   void Open() {

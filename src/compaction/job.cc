@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <future>
+#include <system_error>
 
 #include "base/status_macros.h"
 #include "compaction/throttle.h"
@@ -51,8 +53,10 @@ Result<bool> HotSwapJob::Build() {
   if (plan_.victims.empty()) return false;
   Emit(CompactionEventType::kStarted, reason_);
   FREYJA_RETURN_IF_ERROR(Copy());
-  FREYJA_RETURN_IF_ERROR(SealOutputs());
+  state_.SetPhase("verifying");
+  FREYJA_RETURN_IF_ERROR(StartSealing());
   FREYJA_RETURN_IF_ERROR(Cover());
+  FREYJA_RETURN_IF_ERROR(PlaceOutputs());
   FREYJA_RETURN_IF_ERROR(Prepare());
   return true;
 }
@@ -222,7 +226,7 @@ Result<HotSwapJob::Output*> HotSwapJob::OutputFor(std::size_t bytes) {
   if (!outputs_.empty()) {
     Output& last = outputs_.back();
     if (last.writer->bytes() + bytes <= store_.segment_bytes()) return &last;
-    FREYJA_RETURN_IF_ERROR(last.writer->Seal());
+    FREYJA_RETURN_IF_ERROR(StartSealing());
   }
   FREYJA_ASSIGN_OR_RETURN(const std::uint64_t id, store_.ids().Next());
   FREYJA_ASSIGN_OR_RETURN(
@@ -233,7 +237,7 @@ Result<HotSwapJob::Output*> HotSwapJob::OutputFor(std::size_t bytes) {
            .manifest_generation = store_.manifest().generation(),
            .hash_seed = store_.hash_seed(),
            .temp_dir = state_.config().temp_dir}));
-  outputs_.push_back({.writer = std::move(writer), .segment = nullptr, .moves = {}});
+  outputs_.push_back({.writer = std::move(writer), .sealing = {}, .segment = nullptr, .moves = {}});
   output_files_.push_back(format::DataFileName(id));
   output_ids_.push_back(id);
   return &outputs_.back();
@@ -252,6 +256,13 @@ Status HotSwapJob::CopyLive(const format::Record& record, std::uint64_t hash, Lo
   return Status::Ok();
 }
 
+// It stays where it is without a guard as well: the job holds the victims. An output may have to
+// wait for another's sealing, which nobody who frees memory should have to wait for.
+Result<engine::FoundRecord> HotSwapJob::ReadHider(const Hider& hider) const {
+  const EpochGuard guard(store_.epochs());
+  return store_.reader().Read(hider.location);
+}
+
 Status HotSwapJob::ResolveHiders() {
   std::vector<TombstoneRule::Candidate> candidates;
   candidates.reserve(hiders_.size());
@@ -259,10 +270,9 @@ Status HotSwapJob::ResolveHiders() {
   const std::vector<bool> may_drop = rule_->MayDrop(candidates);
   for (std::size_t i = 0; i < hiders_.size(); ++i) {
     FREYJA_RETURN_IF_ERROR(CheckStop());
-    const EpochGuard guard(store_.epochs());
-    FREYJA_ASSIGN_OR_RETURN(const engine::FoundRecord found,
-                            store_.reader().Read(hiders_[i].location));
+    FREYJA_ASSIGN_OR_RETURN(const engine::FoundRecord found, ReadHider(hiders_[i]));
     if (may_drop[i]) {
+      const EpochGuard guard(store_.epochs());
       ++counters_.records_dropped;
       counters_.bytes_dropped += store_.reader().LengthOf(hiders_[i].location);
       continue;
@@ -292,20 +302,39 @@ void HotSwapJob::EmitProgress() {
 
 // --- Seal -----------------------------------------------------------------------------
 
-Status HotSwapJob::SealOutputs() {
-  state_.SetPhase("verifying");
-  if (!outputs_.empty()) FREYJA_RETURN_IF_ERROR(outputs_.back().writer->Seal());
-  for (Output& output : outputs_) {
+// The newest output is complete. One at a time is sealed beside the job, so that a device that
+// can't keep up slows the copying down.
+Status HotSwapJob::StartSealing() {
+  FREYJA_RETURN_IF_ERROR(AwaitSealing());
+  if (outputs_.empty()) return Status::Ok();
+  Output& output = outputs_.back();
+  const auto seal = [this, writer = output.writer.get()]() -> Status {
+    FREYJA_RETURN_IF_ERROR(writer->Seal());
     FREYJA_RETURN_IF_ERROR(CheckStop());
-    FREYJA_RETURN_IF_ERROR(output.writer->Verify());
-    FREYJA_RETURN_IF_ERROR(output.writer->MoveIntoPlace());
-    // Data that nobody reads must not push out of the page cache what somebody does.
-    if (!was_cached_) output.writer->DropCache();
-    bytes_after_ += output.writer->sealed().data_bytes;
-    bytes_verified_ += output.writer->sealed().data_bytes;
-    FREYJA_RETURN_IF_ERROR(PaceCopy());
+    FREYJA_RETURN_IF_ERROR(state_.throttle().Pay(0, [this] { return CheckStop(); }));  // a pause
+    return writer->Verify();
+  };
+  if (store_.worker_threads() > 1 && state_.throttle().rate() == 0) {
+    try {
+      output.sealing = std::async(std::launch::async, seal);
+      return Status::Ok();
+    } catch (const std::system_error&) {
+      // No thread to be had: slower, not wrong.
+    }
   }
-  return outputs_.empty() ? Status::Ok() : store_.directory().Sync();
+  output.sealing = std::async(std::launch::deferred, seal);
+  return AwaitSealing();
+}
+
+Status HotSwapJob::AwaitSealing() {
+  const auto output =
+      std::ranges::find_if(outputs_, [](const Output& each) { return each.sealing.valid(); });
+  if (output == outputs_.end()) return Status::Ok();
+  FREYJA_RETURN_IF_ERROR(output->sealing.get());
+  const std::uint64_t bytes = output->writer->sealed().data_bytes;
+  bytes_after_ += bytes;
+  bytes_verified_ += bytes;
+  return PaceCopy();
 }
 
 // --- Cover ----------------------------------------------------------------------------
@@ -317,6 +346,18 @@ Status HotSwapJob::Cover() {
   FREYJA_SCHEDULE_POINT("swap.cover");
   covered_ = store_.publisher().SettledSequence();
   return store_.log().SyncThrough(covered_);
+}
+
+// --- Place ----------------------------------------------------------------------------
+
+Status HotSwapJob::PlaceOutputs() {
+  FREYJA_RETURN_IF_ERROR(AwaitSealing());
+  for (Output& output : outputs_) {
+    FREYJA_RETURN_IF_ERROR(output.writer->MoveIntoPlace());
+    // Data that nobody reads must not push out of the page cache what somebody does.
+    if (!was_cached_) output.writer->DropCache();
+  }
+  return outputs_.empty() ? Status::Ok() : store_.directory().Sync();
 }
 
 // --- Prepare --------------------------------------------------------------------------

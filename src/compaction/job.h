@@ -3,7 +3,9 @@
 // The steps, and what a crash or an error in each leaves behind:
 //  1. Plan     choose sealed victims whose outputs fit on the disk.      nothing
 //  2. Copy     what is live, and tombstones still needed, to fresh ids.  unlisted files
-//  3. Seal     outputs and hints: sync, re-read, compare.                unlisted files
+//  3. Seal     outputs and hints, each when it is full: sync, re-read,
+//              compare; where nothing limits the rate on a second thread,
+//              beside the copying of the next or, for the last, step 4.  unlisted files
 //  4. Cover    after the last decision to drop something: make the log durable through F,
 //              the highest number published, so that nothing durable is dropped for a
 //              newer version that a power cut could take.                unlisted files
@@ -47,7 +49,7 @@ struct Step {
 Step OnlyStep(const HotSwapConfig& config);
 
 // Memory: 24 bytes for every record copied until it is published, 32 more until its output is
-// sealed, and a few buffers of 2 MiB.
+// sealed (two of them at most are not), and a few buffers of 2 MiB.
 class HotSwapJob final : public HotSwap {
  public:
   HotSwapJob(engine::Store& store, const ExpiryClock& expiry, EventDispatcher& events,
@@ -85,12 +87,15 @@ class HotSwapJob final : public HotSwap {
                     const format::KeyHash& hash);
   Status CopyLive(const format::Record& record, std::uint64_t hash, engine::Location old);
   bool IsSuperseded(const format::Record& record, std::uint64_t hash) const;
+  Result<engine::FoundRecord> ReadHider(const Hider& hider) const;
   Status ResolveHiders();
   Result<Output*> OutputFor(std::size_t bytes);
   Status PaceCopy();
   void EmitProgress();
-  Status SealOutputs();
+  Status StartSealing();
+  Status AwaitSealing();
   Status Cover();
+  Status PlaceOutputs();
   Status Prepare();
   void Quarantine(format::Manifest& manifest);
 

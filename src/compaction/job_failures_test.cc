@@ -1,6 +1,11 @@
 // Jobs that fail, are stopped or lose their power at any operation: the map never changes.
 #include <gtest/gtest.h>
 
+#include <array>
+#include <atomic>
+#include <tuple>
+
+#include "base/mutex.h"
 #include "compaction/compaction_testing.h"
 
 namespace freyja::compaction {
@@ -59,14 +64,35 @@ void ExpectNothingUnlisted(const Fixture& f) {
   EXPECT_EQ(unlisted, std::vector<std::string>{});
 }
 
-// Calls `action(operation, path)` before the n-th operation of this thread from now on.
-void BeforeNth(io::MemoryFileSystem& fs, std::uint64_t n,
-               std::function<void(Operation, const std::filesystem::path&)> action) {
-  const auto count = std::make_shared<std::uint64_t>(0);
-  fs.SetOperationHook([=, thread = std::this_thread::get_id(), action = std::move(action)](
-                          Operation operation, const std::filesystem::path& path) {
-    if (std::this_thread::get_id() == thread && (*count)++ == n) action(operation, path);
-  });
+// With a full output, which is sealed while the job goes on.
+void PrepareTwoOutputs(Fixture& f) {
+  Prepare(f);
+  for (int i = 0; i < 3; ++i) {
+    const std::string key = "long" + std::to_string(i);
+    f.Put(key, ValueOf(key, 1, 6000));
+    f.Put("dead", ValueOf("dead", i, 2500));
+  }
+  f.Put("dead", "short");
+  f.Seal();
+  EXPECT_OK(f.store->Sync());
+  WaitUntilIdle(*f.store);
+}
+
+// Calls `action(operation, path)` before each operation, from now on, of a job on this thread and
+// of whoever seals its outputs for it.
+void BeforeEach(Fixture& f, std::function<void(Operation, const std::filesystem::path&)> action) {
+  std::uint64_t newest = 0;
+  for (const std::string& name : SegmentFiles(f)) {
+    newest = std::max(newest, format::ParseFileName(name).segment_id);
+  }
+  f.machine.fs->SetOperationHook(
+      [=, thread = std::this_thread::get_id(), action = std::move(action)](
+          Operation operation, const std::filesystem::path& path) {
+        if (std::this_thread::get_id() == thread ||
+            format::ParseFileName(path.filename().native()).segment_id > newest) {
+          action(operation, path);
+        }
+      });
 }
 
 void ExpectModelAfterEveryKindOfEnd(Fixture& f) {
@@ -89,32 +115,41 @@ void ExpectModelAfterEveryKindOfEnd(Fixture& f) {
 }
 
 struct FaultKind {
-  const char* name;
+  std::string name;
   StatusCode code;
   bool after_effect;
 };
-class AnyOperationFails : public ::testing::TestWithParam<FaultKind> {};
+const std::array kFaultKinds{FaultKind{"IoError", StatusCode::kIoError, false},
+                             FaultKind{"IoErrorAfterTheEffect", StatusCode::kIoError, true},
+                             FaultKind{"NoSpace", StatusCode::kNoSpace, false}};
+// With one thread, and with one that seals beside the job.
+class AnyOperationFails
+    : public ::testing::TestWithParam<std::tuple<FaultKind, unsigned /*threads*/>> {};
 INSTANTIATE_TEST_SUITE_P(Kinds, AnyOperationFails,
-                         ::testing::Values(FaultKind{"IoError", StatusCode::kIoError, false},
-                                           FaultKind{"IoErrorAfterTheEffect", StatusCode::kIoError,
-                                                     true},
-                                           FaultKind{"NoSpace", StatusCode::kNoSpace, false}),
-                         [](const auto& test) { return test.param.name; });
+                         ::testing::Combine(::testing::ValuesIn(kFaultKinds),
+                                            ::testing::Values(1u, 2u)),
+                         [](const auto& test) {
+                           return std::get<0>(test.param).name +
+                                  std::to_string(std::get<1>(test.param));
+                         });
 
 TEST_P(AnyOperationFails, EveryKeyIsReadNowAndAfterEveryKindOfEnd) {
+  const auto& [kind, threads] = GetParam();
   bool hit = true;
   int failures = 0;
   for (std::uint64_t n = 0; hit; ++n) {
-    Fixture f;
-    Prepare(f);
+    Fixture f(threads);
+    PrepareTwoOutputs(f);
     hit = false;
     std::string what;
     Operation failed{};
-    BeforeNth(*f.machine.fs, n, [&](Operation operation, const std::filesystem::path& path) {
+    std::atomic<std::uint64_t> count = 0;
+    BeforeEach(f, [&](Operation operation, const std::filesystem::path& path) {
+      if (count++ != n) return;
       f.machine.fs->InjectFault({.operations = {operation},
-                                 .path_contains = path.filename().native(),
-                                 .status = Status(GetParam().code, "injected"),
-                                 .after_effect = GetParam().after_effect});
+                                 .path_contains = path.native(),
+                                 .status = Status(kind.code, "injected"),
+                                 .after_effect = kind.after_effect});
       hit = true;
       failed = operation;
       what = std::to_string(static_cast<int>(operation)) + " " + path.native();
@@ -122,6 +157,9 @@ TEST_P(AnyOperationFails, EveryKeyIsReadNowAndAfterEveryKindOfEnd) {
     const auto result = f.Compact(kConfig);
     f.machine.fs->SetOperationHook({});
     f.machine.fs->ClearFaults();
+    if (result) {
+      EXPECT_EQ(result->output_files.size(), 2u);
+    }
     SCOPED_TRACE("operation " + std::to_string(n) + ": " + what + ": " +
                  (result ? "completed" : result.error().ToString()));
     failures += result ? 0 : 1;
@@ -141,18 +179,21 @@ TEST_P(AnyOperationFails, EveryKeyIsReadNowAndAfterEveryKindOfEnd) {
   EXPECT_GT(failures, 10);
 }
 
-TEST(JobCrashTest, PowerFailsAtAnyOperationOfAJob) {
+class JobCrashTest : public ::testing::TestWithParam<unsigned /*threads*/> {};
+INSTANTIATE_TEST_SUITE_P(Threads, JobCrashTest, ::testing::Values(1u, 2u));
+
+TEST_P(JobCrashTest, PowerFailsAtAnyOperationOfAJob) {
   for (const auto mode : {CrashOptions::Mode::kLoseAllUnsynced, CrashOptions::Mode::kRandom}) {
-    Fixture f;
-    Prepare(f);
+    Fixture f(GetParam());
+    PrepareTwoOutputs(f);
+    base::Mutex mutex;
     std::vector<engine::testing::Machine> images;
-    const auto thread = std::this_thread::get_id();
-    f.machine.fs->SetOperationHook([&](Operation, const std::filesystem::path&) {
-      if (std::this_thread::get_id() != thread) return;
+    BeforeEach(f, [&](Operation, const std::filesystem::path&) {
+      base::MutexLock lock(mutex);
       images.push_back(f.machine.AfterCrash(mode, images.size()));
       images.back().clock = f.machine.clock;
     });
-    f.MustCompact(kConfig);
+    EXPECT_EQ(f.MustCompact(kConfig).output_files.size(), 2u);
     f.store->reaper().Collect();  // the victims' files go
     f.machine.fs->SetOperationHook({});
     images.push_back(f.machine.AfterCrash(mode, 99));

@@ -170,9 +170,22 @@ HotSwap::~HotSwap() {
   if (!committed_) RollBack();
 }
 
+// Waits for who has the writer. An error of theirs is told even if the job was stopped before it
+// could see it.
+void HotSwap::SettleSealing(Output& output) noexcept {
+  if (!output.sealing.valid()) return;
+  try {
+    const Status sealed = output.sealing.get();
+    if (!sealed.ok() && !WasStopped(sealed)) store_.health().Report(sealed);
+  } catch (const std::exception&) {
+    return;  // no memory
+  }
+}
+
 // Goes through whatever there is no memory for: a file that stays is removed by the next open.
 void HotSwap::RollBack() noexcept {
   for (Output& output : outputs_) {
+    SettleSealing(output);
     // No location in it was ever published.
     if (output.segment != nullptr) store_.segments().Discard(output.segment);
     try {

@@ -14,6 +14,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <string>
 #include <vector>
@@ -38,6 +39,7 @@ class HotSwap {
   // A segment that takes the place of victims.
   struct Output {
     std::unique_ptr<engine::SealedWriter> writer;  // null: the segment was there before
+    std::future<Status> sealing;                   // valid: another thread has the writer
     engine::Segment* segment = nullptr;            // from Register on
     std::vector<engine::Index::Move> moves;        // new locations lack the slot until then
   };
@@ -90,6 +92,7 @@ class HotSwap {
   engine::ManifestStore::CommitResult Commit();
   void Publish();
   Status Retire();
+  void SettleSealing(Output& output) noexcept;
   void RollBack() noexcept;
   CompactionReport Report() const;
   Result<CompactionReport> End(Status status);

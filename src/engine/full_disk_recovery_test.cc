@@ -183,7 +183,7 @@ TEST_F(FullDiskRecoveryTest, AnOpenThatNeedsMoreThanTheReserveMakesRoom) {
 // Nor with what the log does not need.
 TEST_F(FullDiskRecoveryTest, AnOpenRemovesWhatAnEarlierOneLeftBeforeItGivesUp) {
   options_.reserve_bytes = 128 << 10;
-  options_.recovery_threads = 3;
+  options_.worker_threads = 3;
   StartAnew(256 << 10);
   testing::WaitUntilIdle(*store_);
   store_->maintenance().Stop();
@@ -236,7 +236,7 @@ TEST_F(DamagedSegmentTest, WhatAnEarlierOpenLeftStays) {
 // One thread finds the damage just after another one has found the disk full, which alone would
 // leave the store open for reading.
 TEST_F(DamagedSegmentTest, IsNotForgottenForWantOfRoom) {
-  options_.recovery_threads = 2;
+  options_.worker_threads = 2;
   constexpr int kOfRecords = 2;  // the first read is of the header
   std::atomic<int> reads{0};
   std::atomic<bool> overlapped{false};

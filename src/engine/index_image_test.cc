@@ -148,7 +148,7 @@ TEST_F(IndexImageTest, OfManyPagesIsReadOnSeveralThreads) {
   Close();
   EXPECT_GT(Image().size(), 20'000u * 16);
   auto options = SmallOptions();
-  options.recovery_threads = 3;
+  options.worker_threads = 3;
   ExpectModel(true, options);
   Write("many", 20'000, 2);
   Close();

@@ -99,7 +99,7 @@ TEST_F(RecoveryTest, ManyUnsealedSegmentsAreTakenByAnyNumberOfThreads) {
   for (const unsigned threads : {1u, 2u, 7u}) {
     machine_ = killed.AfterCrash(CrashOptions::Mode::kProcessKill);
     Options options = testing::SmallOptions();
-    options.recovery_threads = threads;
+    options.worker_threads = threads;
     OpenAndExpectModel(options);
     const Stats stats = store_->GetStats();
     copied.insert(stats.recovered_tail_records_copied);

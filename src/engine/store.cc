@@ -26,11 +26,6 @@ std::uint64_t ChooseSegmentBytes(Directory& directory, std::uint64_t asked) {
   return std::min(asked, most);
 }
 
-unsigned ChooseThreads(unsigned asked) {
-  return asked != 0 ? std::min(asked, 64u)
-                    : std::clamp(std::thread::hardware_concurrency(), 1u, 8u);
-}
-
 }  // namespace
 
 Store::Store(std::filesystem::path path, const Options& options, Environment environment)
@@ -44,6 +39,12 @@ Store::~Store() {
 }
 
 // --- State ----------------------------------------------------------------------------
+
+unsigned Store::worker_threads() const {
+  const unsigned asked = options_.worker_threads;
+  return asked != 0 ? std::min(asked, 64u)
+                    : std::clamp(std::thread::hardware_concurrency(), 1u, 8u);
+}
 
 Status Store::Closed() { return Status(StatusCode::kClosed, "the store was closed"); }
 
@@ -335,7 +336,7 @@ Status Store::Initialise() {
                      .ids = *ids_,
                      .reserve = *reserve_,
                      .random = *environment_.random,
-                     .threads = ChooseThreads(options_.recovery_threads),
+                     .threads = worker_threads(),
                      .segment_bytes = segment_bytes_,
                      .read_only = options_.read_only});
   FREYJA_ASSIGN_OR_RETURN(const Recovered recovered, recovery.Run());

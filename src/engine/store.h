@@ -125,6 +125,8 @@ class Store {
 
   // The parts, for compaction.
   const Options& options() const { return options_; }
+  // Options::worker_threads, chosen for this machine where none were asked for.
+  unsigned worker_threads() const;
   // Size of new segments: as asked for, but at most a sixteenth of the disk, so that there
   // is room to compact one when the disk is full.
   std::uint64_t segment_bytes() const { return segment_bytes_; }

@@ -82,7 +82,7 @@ inline Options SmallOptions() {
   options.sync = Sync::kNone;  // nothing happens by time
   options.segment_bytes = kMinSegmentBytes;
   options.reserve_bytes = 256 << 10;
-  options.recovery_threads = 1;
+  options.worker_threads = 1;
   return options;
 }
 

@@ -125,7 +125,7 @@ Options TinyOptions(Dice& dice) {
   options.sync_interval = std::chrono::milliseconds(2);
   options.segment_bytes = std::uint64_t{16 << 10} << dice.Below(3);
   options.reserve_bytes = 64 << 10;
-  options.recovery_threads = dice.OneIn(8) ? 2 : 1;
+  options.worker_threads = dice.OneIn(8) ? 2 : 1;
   return options;
 }
 

@@ -6,8 +6,11 @@
 #include "torture/faults/faults.h"
 #include "torture/real/real.h"
 #include "torture/rot/rot.h"
-#include "torture/schedules/schedules.h"
 #include "torture/swaps/swaps.h"
+
+#if defined(FREYJA_SCHEDULE_POINTS)
+#include "torture/schedules/schedules.h"
+#endif
 
 namespace freyja::torture {
 
@@ -17,8 +20,10 @@ std::span<const Part> AllParts() {
        41},
       {"swaps", "reads and writes through one hot swap after another", RunSwaps, 12},
       {"faults", "every file system call fails in every way", RunFaults, 12},
+#if defined(FREYJA_SCHEDULE_POINTS)
       {"schedules", "threads in every order that two preemptions allow, and at random",
        RunSchedules, 20},
+#endif
       {"rot", "every bit flipped, sectors and files mixed up", RunRot, 5},
       {"real", "processes killed, power cut, disks full and failing, on real files", RunReal, 10},
   };

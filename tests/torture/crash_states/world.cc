@@ -47,7 +47,7 @@ Options TinyOptions(Sync sync) {
   options.sync = sync;
   options.sync_interval = std::chrono::milliseconds(1);
   options.segment_bytes = kMinSegmentBytes;
-  options.recovery_threads = 1;
+  options.worker_threads = 1;
   options.reserve_bytes = 1;  // the smallest
   return options;
 }

@@ -132,7 +132,7 @@ class AllocationFaultsTest : public ::testing::TestWithParam<bool> {
     options_.sync = Sync::kNone;
     options_.segment_bytes = kMinSegmentBytes;
     options_.reserve_bytes = 256 << 10;
-    options_.recovery_threads = 1;
+    options_.worker_threads = 1;
     Open();
     for (int i = 0; i < 60; ++i) Put("key" + std::to_string(i % 20), 500);
   }

@@ -37,7 +37,7 @@ Options OptionsFor(Sync sync) {
   options.sync_interval = std::chrono::milliseconds(1);
   options.segment_bytes = kMinSegmentBytes;
   options.reserve_bytes = 256 << 10;
-  options.recovery_threads = 1;
+  options.worker_threads = 1;
   return options;
 }
 

@@ -102,7 +102,7 @@ DriverSetup DriverOptions() {
   setup.options.sync = Sync::kNone;
   setup.options.segment_bytes = kMinSegmentBytes;
   setup.options.reserve_bytes = 256 << 10;
-  setup.options.recovery_threads = 1;
+  setup.options.worker_threads = 1;
   return setup;
 }
 

@@ -375,7 +375,7 @@ class StoreRun {
     options.sync = Sync::kNone;
     options.segment_bytes = kMinSegmentBytes;
     options.reserve_bytes = 256 << 10;
-    options.recovery_threads = 1;
+    options.worker_threads = 1;
     return options;
   }
 

@@ -79,7 +79,7 @@ Options OptionsFor(bool read_only) {
   options.sync = Sync::kNone;
   options.segment_bytes = kMinSegmentBytes;
   options.reserve_bytes = 256 << 10;
-  options.recovery_threads = 1;
+  options.worker_threads = 1;
   options.read_only = read_only;
   return options;
 }

@@ -56,7 +56,7 @@ class Builder {
     options.sync = Sync::kNone;
     options.segment_bytes = kMinSegmentBytes;
     options.reserve_bytes = 256 << 10;
-    options.recovery_threads = 1;
+    options.worker_threads = 1;
     options.index_image = index_image_;
     store_ = Must(support::OpenOn(disk_, options, dice_.Next()));
   }

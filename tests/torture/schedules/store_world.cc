@@ -29,7 +29,7 @@ Options SmallOptions() {
   options.sync = Sync::kNone;
   options.segment_bytes = kMinSegmentBytes;
   options.reserve_bytes = std::uint64_t{256} << 10;
-  options.recovery_threads = 1;
+  options.worker_threads = 1;
   return options;
 }
 
