@@ -26,10 +26,10 @@ CORES = os.cpu_count() or 1
 PARTS = {
     "comparison": [
         "--keys", "3M", "--threads", f"1,{CORES}" if CORES > 1 else "1",
-        "--workloads", "fill,get,miss,multiget16,overwrite", "--probes", "none"],
+        "--workloads", "fill,get,miss,multiget16,overwrite", "--seconds", "6", "--probes", "none"],
     "sync": [
         "--keys", "1M", "--workloads", "sync", "--sync-writers", "8", "--probes", "none"],
-    # So much that the log, five segments of 64 MiB at most, is a small part of it.
+    # So much that the log, five segments at most, is a small part of it.
     "sustained": [
         "--keys", "3M", "--value-bytes", "1000", "--live-bytes", "4GiB", "--workloads", "sustained",
         "--stores", "freyja,rocksdb", "--probes", "none"],

@@ -1,5 +1,5 @@
-// FreyjaDB with its own defaults, except that nothing is synced, as for all others, and that it
-// can be looked at while it runs.
+// FreyjaDB with its own defaults, except that nothing is synced, as for all others, that it can be
+// looked at while it runs, and what a ceiling on space asks for.
 #include "freyja/freyja.h"
 
 #include <utility>
@@ -56,6 +56,12 @@ class FreyjaSession final : public PeerSession {
   WriteBatch batch_;
 };
 
+// Above its own ceiling FreyjaDB slows writers down more and more, so that it ends up to a tenth
+// above it when they never rest.
+constexpr double kShareOfCeiling = 0.93;
+// The log, up to five segments that are not compacted, counts as well.
+constexpr std::uint64_t kSegmentBytesBelowCeiling = std::uint64_t{32} << 20;
+
 class FreyjaPeer final : public Peer {
  public:
   Status Open(const OpenParameters& parameters) override {
@@ -63,7 +69,8 @@ class FreyjaPeer final : public Peer {
                        .sync = parameters.sync_always ? Sync::kAlways : Sync::kNone,
                        .control_socket = true};
     if (parameters.space_ceiling != 0) {
-      options.scheduler.limits.space_ceiling = parameters.space_ceiling;
+      options.scheduler.limits.space_ceiling = kShareOfCeiling * parameters.space_ceiling;
+      options.segment_bytes = kSegmentBytesBelowCeiling;
     }
     auto opened = KVStore::Open(parameters.directory / "store", options);
     if (!opened) return opened.error();

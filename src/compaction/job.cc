@@ -314,14 +314,13 @@ Status HotSwapJob::StartSealing() {
     FREYJA_RETURN_IF_ERROR(state_.throttle().Pay(0, [this] { return CheckStop(); }));  // a pause
     return writer->Verify();
   };
-  if (store_.worker_threads() > 1 && state_.throttle().rate() == 0) {
-    try {
-      output.sealing = std::async(std::launch::async, seal);
-      return Status::Ok();
-    } catch (const std::system_error&) {
-      // No thread to be had: slower, not wrong.
-    }
+  bool beside = store_.worker_threads() > 1 && state_.throttle().rate() == 0;
+  try {
+    if (beside) output.sealing = std::async(std::launch::async, seal);
+  } catch (const std::system_error&) {
+    beside = false;  // no thread to be had: slower, not wrong
   }
+  if (beside) return Status::Ok();
   output.sealing = std::async(std::launch::deferred, seal);
   return AwaitSealing();
 }

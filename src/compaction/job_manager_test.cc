@@ -11,7 +11,6 @@
 namespace freyja::compaction {
 namespace {
 
-using engine::testing::FilesOf;
 using engine::testing::WaitUntil;
 using io::Operation;
 using testing::CodeOf;
@@ -183,7 +182,6 @@ TEST_F(JobManagerTest, AMissingTemporaryDirectoryIsRefused) {
 
 TEST_F(JobManagerTest, AFailureRemovesTheOutputsFromTheTemporaryDirectory) {
   f_.MakeGarbage("k", 5);
-  const auto before = FilesOf(f_.machine);
   for (const Operation operation : {Operation::kWrite, Operation::kSync, Operation::kRename}) {
     f_.machine.fs->InjectFault(
         {.operations = {operation},
