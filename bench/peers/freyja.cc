@@ -58,7 +58,7 @@ class FreyjaSession final : public PeerSession {
 
 // Above its own ceiling FreyjaDB slows writers down more and more, so that it ends up to a tenth
 // above it when they never rest.
-constexpr double kShareOfCeiling = 0.93;
+constexpr double kShareOfCeiling = 0.92;
 // The log, up to five segments that are not compacted, counts as well.
 constexpr std::uint64_t kSegmentBytesBelowCeiling = std::uint64_t{32} << 20;
 
