@@ -17,6 +17,7 @@ namespace {
 using testing::Fixture;
 using testing::Model;
 using testing::Must;
+using testing::ValueOf;
 
 // Acts once, at the given step of those that its thread makes without holding a lock.
 class Intruder final : public base::ScheduleObserver {
@@ -158,6 +159,34 @@ TEST_F(BetweenStepsTest, OfACompactionTheIndexIsLookedAtUnderAGuard) {
   const Intruder watcher(std::numeric_limits<int>::max(), [] {});
   f_->MustCompact({.min_space_saving = 0.1});
   EXPECT_FALSE(watcher.guarded());
+}
+
+// Or nothing would be freed until the disk has answered, or a pause is over.
+TEST_F(BetweenStepsTest, OfACompactionNoGuardIsHeldWhileAnOutputThatKeptTombstonesFillIsSealed) {
+  f_ = std::make_unique<Fixture>();
+  const auto key = [](int i) { return std::to_string(i) + std::string(4000, 'k'); };
+  for (int i = 0; i < 8; ++i) f_->Put(key(i), "old");
+  const std::uint64_t old = f_->Seal();
+  for (int i = 0; i < 8; ++i) {
+    f_->Put("dead", ValueOf("dead", i, 2500));
+    f_->Delete(key(i));
+  }
+  const std::uint64_t newest = f_->Seal();
+  f_->store->maintenance().Stop();
+  const Intruder watcher(std::numeric_limits<int>::max(), [] {});
+  int syncs = 0;
+  f_->machine.fs->SetOperationHook([&](io::Operation operation, const std::filesystem::path&) {
+    if (operation != io::Operation::kSync) return;
+    ++syncs;
+    EXPECT_FALSE(watcher.guarded());
+  });
+  HotSwapConfig only_tombstones{.min_space_saving = 0.1};
+  for (std::uint64_t id = old + 1; id <= newest; ++id) only_tombstones.segments.push_back(id);
+  const CompactionReport report = f_->MustCompact(only_tombstones);
+  f_->machine.fs->SetOperationHook({});
+  EXPECT_GT(report.counters.tombstones_kept, 4u);  // as many as fit
+  EXPECT_GE(report.output_files.size(), 2u);
+  EXPECT_GE(syncs, 4);
 }
 
 }  // namespace

@@ -113,6 +113,18 @@ class Fixture {
     PutMany(prefix, dead, 2);
     Seal();
   }
+  // Sealed segments with something dead in each, beside `count` live values of `bytes`.
+  void MakeLongGarbage(const std::string& prefix, int count, std::size_t bytes) {
+    for (int i = 0; i < count; ++i) {
+      const std::string key = prefix + std::to_string(i);
+      Put(key, ValueOf(key, 1, bytes));
+      Put("dead", ValueOf("dead", i, 2500));
+    }
+    Put("dead", "short");
+    Seal();
+    EXPECT_OK(store->Sync());
+    engine::testing::WaitUntilIdle(*store);
+  }
 
   Result<CompactionReport> Run(JobState& state) {
     return HotSwapJob(*store, *expiry, events, state).Run();
@@ -140,6 +152,14 @@ class Fixture {
     ExpectModel();
   }
   std::vector<std::string> FileNames() const { return Must(machine.fs->List(kPath)); }
+  // The highest id of a segment that has a file.
+  std::uint64_t NewestFile() const {
+    std::uint64_t newest = 0;
+    for (const std::string& name : FileNames()) {
+      newest = std::max(newest, format::ParseFileName(name).segment_id);
+    }
+    return newest;
+  }
   bool HasFile(std::uint64_t id) const {
     return engine::testing::FileExists(machine, format::DataFileName(id));
   }

@@ -67,26 +67,14 @@ void ExpectNothingUnlisted(const Fixture& f) {
 // With a full output, which is sealed while the job goes on.
 void PrepareTwoOutputs(Fixture& f) {
   Prepare(f);
-  for (int i = 0; i < 3; ++i) {
-    const std::string key = "long" + std::to_string(i);
-    f.Put(key, ValueOf(key, 1, 6000));
-    f.Put("dead", ValueOf("dead", i, 2500));
-  }
-  f.Put("dead", "short");
-  f.Seal();
-  EXPECT_OK(f.store->Sync());
-  WaitUntilIdle(*f.store);
+  f.MakeLongGarbage("long", 3, 6000);
 }
 
 // Calls `action(operation, path)` before each operation, from now on, of a job on this thread and
 // of whoever seals its outputs for it.
 void BeforeEach(Fixture& f, std::function<void(Operation, const std::filesystem::path&)> action) {
-  std::uint64_t newest = 0;
-  for (const std::string& name : SegmentFiles(f)) {
-    newest = std::max(newest, format::ParseFileName(name).segment_id);
-  }
   f.machine.fs->SetOperationHook(
-      [=, thread = std::this_thread::get_id(), action = std::move(action)](
+      [thread = std::this_thread::get_id(), newest = f.NewestFile(), action = std::move(action)](
           Operation operation, const std::filesystem::path& path) {
         if (std::this_thread::get_id() == thread ||
             format::ParseFileName(path.filename().native()).segment_id > newest) {
@@ -272,11 +260,8 @@ TEST(JobFailureTest, AnOutputThatReadsBackWronglyIsNotCommitted) {
   Prepare(f);
   // The output is written, synced and has a hint; then the disk flips a bit of it.
   Before(*f.machine.fs, Operation::kCreate, ".hint", [&] {
-    std::uint64_t newest = 0;
-    for (const std::string& name : f.FileNames()) {
-      newest = std::max(newest, format::ParseFileName(name).segment_id);
-    }
-    EXPECT_OK(f.machine.fs->Corrupt(kPath / format::DataFileName(newest), 100, std::byte{1}));
+    const std::string output = format::DataFileName(f.NewestFile());
+    EXPECT_OK(f.machine.fs->Corrupt(kPath / output, 100, std::byte{1}));
   });
   EXPECT_EQ(CodeOf(f.Compact(kConfig)), StatusCode::kCorruption);
   f.machine.fs->SetOperationHook({});

@@ -11,35 +11,22 @@
 
 #include "base/mutex.h"
 #include "base/sanitizer.h"
-#include "base/schedule_point.h"
 #include "compaction/compaction_testing.h"
 
 namespace freyja::compaction {
 namespace {
 
 using engine::testing::FilesOf;
-using engine::testing::WaitUntilIdle;
 using io::Operation;
 using testing::CodeOf;
 using testing::Fixture;
 using testing::Must;
-using testing::ValueOf;
 
 const HotSwapConfig kConfig{.min_space_saving = 0.1};
 constexpr std::size_t kOutputs = 4;
 
-// Victims with something dead in each, whose live records fill kOutputs segments.
-void Prepare(Fixture& f) {
-  for (std::size_t i = 0; i < 2 * kOutputs; ++i) {
-    const std::string key = "k" + std::to_string(i);
-    f.Put(key, ValueOf(key, 1, 7000));
-    f.Put("dead", ValueOf("dead", static_cast<int>(i), 2500));
-  }
-  f.Put("dead", "short");
-  f.Seal();
-  EXPECT_OK(f.store->Sync());
-  WaitUntilIdle(*f.store);
-}
+// Victims whose live records fill kOutputs segments.
+void Prepare(Fixture& f) { f.MakeLongGarbage("k", static_cast<int>(2 * kOutputs), 7000); }
 
 // The threads that synced data files, by segment, since the log was made.
 class SyncLog {
@@ -119,12 +106,7 @@ TEST(SealingTest, WithoutAThreadToBeHadItIsTheJobsOwn) {
 TEST(SealingTest, WhatIsReadAgainIsPaidFor) {
   constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
   Fixture f(2);
-  for (int i = 0; i < 500; ++i) {
-    const std::string key = "k" + std::to_string(i);
-    f.Put(key, ValueOf(key, 1, 7000));
-    f.Put("dead", ValueOf("dead", i, 2500));
-  }
-  f.Seal();
+  f.MakeLongGarbage("k", 500, 7000);
   JobState state(1, kConfig);
   state.throttle().SetRate(64 * kMiB);
   const auto began = std::chrono::steady_clock::now();
@@ -144,7 +126,7 @@ TEST(SealingTest, WhatIsReadAgainIsPaidFor) {
 void BeforeOutputs(Fixture& f, std::function<void(Operation)> of_job,
                    std::function<void(Operation, const std::string&)> of_sealing) {
   f.machine.fs->SetOperationHook(
-      [job = std::this_thread::get_id(), newest = f.Seal(), of_job = std::move(of_job),
+      [job = std::this_thread::get_id(), newest = f.NewestFile(), of_job = std::move(of_job),
        of_sealing = std::move(of_sealing)](Operation operation, const std::filesystem::path& path) {
         const auto file = format::ParseFileName(path.filename().native());
         if (file.kind != format::FileKind::kData || file.segment_id <= newest) return;
@@ -226,66 +208,6 @@ TEST(SealingTest, NothingIsCommittedBeforeEachIsReadAgain) {
   EXPECT_EQ(read.size(), kOutputs);
   f.ExpectModelForGood();
 }
-
-// --- Who waits for it --------------------------------------------------------------------
-
-#if defined(FREYJA_SCHEDULE_POINTS)
-
-// Counts the guards that its thread holds.
-class GuardCounter final : public base::ScheduleObserver {
- public:
-  GuardCounter() { base::schedule_observer = this; }
-  GuardCounter(const GuardCounter&) = delete;
-  GuardCounter& operator=(const GuardCounter&) = delete;
-  ~GuardCounter() { base::schedule_observer = nullptr; }
-
-  int guards() const { return guards_; }
-
-  void AtPoint(const char* name, const void* /*operand*/) override {
-    const std::string_view point(name);
-    if (point == "epoch.announced") ++guards_;
-    if (point == "epoch.leave") --guards_;
-  }
-  void AtYield(const char* /*name*/) override {}
-  void BeforeLock(const void* /*mutex*/) override {}
-  bool BeforeTryLock(const void* /*mutex*/) override { return true; }
-  void AfterUnlock(const void* /*mutex*/) override {}
-  void Wait(const void* /*condition*/) override {}
-  void Notify(const void* /*condition*/, bool /*all*/) override {}
-
- private:
-  int guards_ = 0;
-};
-
-// Or nothing would be freed until the disk has answered, or a pause is over.
-TEST(SealingTest, NoGuardIsHeldMeanwhileEvenWhenAKeptTombstoneFillsAnOutput) {
-  Fixture f(1);
-  const auto key = [](int i) { return std::to_string(i) + std::string(4000, 'k'); };
-  for (int i = 0; i < 8; ++i) f.Put(key(i), "old");
-  const std::uint64_t old = f.Seal();
-  for (int i = 0; i < 8; ++i) {
-    f.Put("dead", ValueOf("dead", i, 2500));
-    f.Delete(key(i));
-  }
-  const std::uint64_t newest = f.Seal();
-  f.store->maintenance().Stop();
-  const GuardCounter counter;
-  int syncs = 0;
-  f.machine.fs->SetOperationHook([&](Operation operation, const std::filesystem::path&) {
-    if (operation != Operation::kSync) return;
-    ++syncs;
-    EXPECT_EQ(counter.guards(), 0);
-  });
-  HotSwapConfig only_tombstones = kConfig;
-  for (std::uint64_t id = old + 1; id <= newest; ++id) only_tombstones.segments.push_back(id);
-  const CompactionReport report = f.MustCompact(only_tombstones);
-  f.machine.fs->SetOperationHook({});
-  EXPECT_GT(report.counters.tombstones_kept, 4u);  // as many as fit
-  EXPECT_GE(report.output_files.size(), 2u);
-  EXPECT_GE(syncs, 4);
-}
-
-#endif  // FREYJA_SCHEDULE_POINTS
 
 }  // namespace
 }  // namespace freyja::compaction
